@@ -1,0 +1,58 @@
+"""Retrieval-augmented generation and fine-tuning as Unix tools.
+
+The public names below are imported on first use, so that ``import ragcli`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ragcli.answering import answer
+    from ragcli.embedding import embed, open_embedder
+    from ragcli.errors import RagcliError
+    from ragcli.loading import load
+    from ragcli.records import Answer, Chunk, Document, Hit, Result, Vector
+    from ragcli.report import Report
+    from ragcli.retrieval import search
+    from ragcli.splitting import split
+    from ragcli.store import Table
+
+_HOMES = {
+    "Answer": "ragcli.records",
+    "Chunk": "ragcli.records",
+    "Document": "ragcli.records",
+    "Hit": "ragcli.records",
+    "RagcliError": "ragcli.errors",
+    "Report": "ragcli.report",
+    "Result": "ragcli.records",
+    "Table": "ragcli.store",
+    "Vector": "ragcli.records",
+    "answer": "ragcli.answering",
+    "embed": "ragcli.embedding",
+    "load": "ragcli.loading",
+    "open_embedder": "ragcli.embedding",
+    "search": "ragcli.retrieval",
+    "split": "ragcli.splitting",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its home on first use."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'ragcli' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *_HOMES})

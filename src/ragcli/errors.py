@@ -1,0 +1,94 @@
+"""Every error that a user can cause, with the sentence, the hint and the exit code it ends in.
+
+The tree::
+
+    RagcliError                 1   something that the user can act on
+    ├── UsageError              2   wrong options or arguments
+    ├── InputError              1   bad data: names the stream or file, the line, what was expected
+    ├── LoadError               1   one file that cannot be read (the run goes on; exit code 3)
+    ├── ModelError              1   a model that is missing, broken or not what the task needs
+    ├── MissingExtraError       1   a package that an extra brings
+    ├── TableError              1   a table that is missing, broken or not writable
+    │   └── ContractError       1   a table made with another model or splitter
+    ├── ServiceError            1   an endpoint that does not answer
+    └── GateError               4   a check that was asked for said no
+
+Anything else that is raised is a bug and stays a traceback.
+"""
+
+from __future__ import annotations
+
+OK = 0
+FAILED = 1
+USAGE = 2
+PARTIAL = 3
+GATE = 4
+INTERRUPTED = 130
+
+
+class RagcliError(Exception):
+    """An error that ends as one sentence on stderr.
+
+    Args:
+        message: what happened, and where (file, line, record).
+        hint: what to do about it; printed on a line of its own.
+    """
+
+    exit_code = FAILED
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(RagcliError):
+    """Options or arguments that do not make sense together."""
+
+    exit_code = USAGE
+
+
+class InputError(RagcliError):
+    """Data on a stream or in a file that is not what it should be."""
+
+
+class LoadError(RagcliError):
+    """One file that cannot be read as a document."""
+
+
+class ModelError(RagcliError):
+    """A model that is missing, broken or not what the task needs."""
+
+
+class MissingExtraError(RagcliError):
+    """A feature whose package is not installed.
+
+    Args:
+        feature: what was asked for, as the start of a sentence.
+        extra: the extra that brings it.
+    """
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the extra '{extra}', which is not installed.",
+            hint=f"pip install 'ragcli[{extra}]'",
+        )
+        self.extra = extra
+
+
+class TableError(RagcliError):
+    """A table that is missing, broken or not writable."""
+
+
+class ContractError(TableError):
+    """A table that was made in another way than it is now asked to be used."""
+
+
+class ServiceError(RagcliError):
+    """An endpoint that does not answer, or answers with an error."""
+
+
+class GateError(RagcliError):
+    """A check that the user asked for said no."""
+
+    exit_code = GATE

@@ -1,0 +1,73 @@
+"""Loss accounting: what came in, what went out, and every loss between, so that the counts add up.
+
+A stage is handed a `Report` and tells it each item it read, wrote, skipped or failed on. The command line
+prints each failure as it happens and writes the whole with ``--report FILE``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ragcli.errors import RagcliError
+from ragcli.jsonl import dumps
+
+OnLoss = Callable[[str, str, str], None]
+
+
+class Report:
+    """Counts of one stage, and its losses one by one.
+
+    Args:
+        stage: the name of the subcommand.
+        on_loss: called with (kind, source, reason) for each loss as it happens; ``kind`` is ``failed``
+            (something is missing from the output that should be there) or ``skipped`` (left out by rule).
+
+    The kinds of counts are the stage's own (``files_seen``, ``files_loaded``, ``chunks_in``, …); the losses
+    are kept in order, each with its kind, source and reason.
+    """
+
+    def __init__(self, stage: str, on_loss: OnLoss | None = None) -> None:
+        self.stage = stage
+        self.counts: Counter[str] = Counter()
+        self.losses: list[dict[str, Any]] = []
+        self._on_loss = on_loss
+
+    def count(self, name: str, n: int = 1) -> None:
+        """Add to a count."""
+        self.counts[name] += n
+
+    def lose(self, kind: str, source: str, reason: str, **where: Any) -> None:
+        """Record one loss; ``where`` may name a page, a line or a number of tokens."""
+        self.losses.append({"kind": kind, "source": source, "reason": reason, **where})
+        if self._on_loss is not None:
+            self._on_loss(kind, source, reason)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is missing from the output that should be there."""
+        return any(loss["kind"] == "failed" for loss in self.losses)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as a JSON object."""
+        return {
+            "type": "report",
+            "stage": self.stage,
+            "counts": dict(sorted(self.counts.items())),
+            "losses": self.losses,
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the report as JSON, to a temporary name first.
+
+        Raises:
+            RagcliError: the file cannot be written.
+        """
+        temporary = path.with_name(path.name + ".tmp")
+        try:
+            temporary.write_bytes(dumps(self.to_dict()) + b"\n")
+            temporary.replace(path)
+        except OSError as error:
+            raise RagcliError(f"cannot write the report {path}: {error.strerror}.") from error
