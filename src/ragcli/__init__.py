@@ -38,7 +38,24 @@ _HOMES = {
     "split": "ragcli.splitting",
 }
 
-__all__ = ["__version__", *sorted(_HOMES)]
+__all__ = [
+    "Answer",
+    "Chunk",
+    "Document",
+    "Hit",
+    "RagcliError",
+    "Report",
+    "Result",
+    "Table",
+    "Vector",
+    "__version__",
+    "answer",
+    "embed",
+    "load",
+    "open_embedder",
+    "search",
+    "split",
+]
 
 
 def __getattr__(name: str) -> object:

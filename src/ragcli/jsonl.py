@@ -1,6 +1,6 @@
-"""Bytes to records and back: JSON Lines, a line at a time, in constant memory.
+r"""Bytes to records and back: JSON Lines, a line at a time, in constant memory.
 
-Lines end at ``\\n`` only: U+2028 and its like are valid inside a JSON string. A lone surrogate, which no
+Lines end at ``\n`` only: U+2028 and its like are valid inside a JSON string. A lone surrogate, which no
 UTF-8 stream can hold, becomes U+FFFD.
 """
 
@@ -103,9 +103,7 @@ def objects(
         yield number, value
 
 
-def records(
-    stream: Iterable[bytes], cls: type[R], *, name: str = "stdin", on_bad: OnBad | None = None
-) -> Iterator[R]:
+def records(stream: Iterable[bytes], cls: type[R], *, name: str = "stdin", on_bad: OnBad | None = None) -> Iterator[R]:
     """Yield the records of one type that a binary stream holds.
 
     Raises:

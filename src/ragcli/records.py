@@ -9,6 +9,7 @@ Ids come from content: the same input gives the same ids, in any order, on any m
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -69,7 +70,7 @@ class Record:
         return out
 
     @classmethod
-    def from_dict(cls: type[R], data: Mapping[str, Any]) -> R:
+    def from_dict(cls: builtins.type[R], data: Mapping[str, Any]) -> R:
         """Make the record from a JSON object.
 
         Raises:

@@ -1,0 +1,49 @@
+"""What the full-text index sees: one folding and one set of tokenizer settings, for text and question alike.
+
+Words come from ICU's dictionary segmentation, which knows Chinese as well as English (on CMRC2018 recall@1
+is .964 against next to nothing for the default tokenizer). What ICU cuts by context is set apart beforehand,
+so that a part is found as well as the whole: runs of Chinese numerals (第三十六条 and 三十六) and codes written
+with and without their hyphen (PPR-9087 and PPR9087).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+TOKENIZER: dict[str, Any] = {
+    "base_tokenizer": "icu",
+    "language": "English",
+    "stem": True,  # English only; makes no difference to Chinese (measured: CMRC2018 equal to the fourth digit)
+    "remove_stop_words": False,
+    "ascii_folding": True,
+    "lower_case": True,
+    "max_token_length": 200,  # the default of 40 drops SHA-256 sums and long part numbers without a word
+}
+
+_NUMERALS = re.compile("[〇零一二三四五六七八九十百千万亿]{2,}|(?<=第)[〇零一二三四五六七八九十百千]")
+_CODES = re.compile(r"[A-Za-z0-9]+(?:[-_/.][A-Za-z0-9]+)+", re.ASCII)
+_JOINTS = re.compile("[-_/.]")
+_MAX_CODE = 40
+
+
+def fold(text: str) -> str:
+    """Return the text in the form that is indexed: NFKC, numerals set apart, joined forms of codes added."""
+    text = unicodedata.normalize("NFKC", text)
+    text = _NUMERALS.sub(r" \g<0> ", text)
+    joined = [
+        _JOINTS.sub("", code)
+        for code in _CODES.findall(text)
+        if len(code) <= _MAX_CODE and any(c.isdigit() for c in code) and any(c.isalpha() for c in code)
+    ]
+    if joined:
+        text += "\n" + " ".join(dict.fromkeys(joined))
+    return text
+
+
+def tokens(text: str) -> list[str]:
+    """Return the tokens of a question as the index cuts them."""
+    import lance
+
+    return [token.text for token in lance.tokenize(fold(text), **TOKENIZER)]
