@@ -1,8 +1,9 @@
 """Writing a table: only what is new, in whole batches, so that a killed run loses at most the last one.
 
-A chunk whose id and digest the table has is not embedded again. When all chunks of a document are in, the
-chunks that the same source had before are removed. Batches go in through ``merge_insert`` on a primary key,
-so that two writers at once lose nothing and double nothing (shared probes; tests/test_store.py).
+A chunk whose id and digest the table has is not embedded again. When everything is in, the documents that the
+same sources had before are removed: last, so that a run that is killed or cut short takes nothing away. Batches
+go in through ``merge_insert`` on a primary key, so that two writers at once lose nothing and double nothing
+(tests/test_indexing.py).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,10 +20,10 @@ import orjson
 import pyarrow as pa
 
 from ragcli.errors import InputError, UsageError
-from ragcli.lexical import TOKENIZER, fold
+from ragcli.lexical import fold
 from ragcli.records import Chunk, Vector, content_id
 from ragcli.report import Report
-from ragcli.store import TEXT_INDEX, Table, lance_errors
+from ragcli.store import Table, lance_errors
 from ragcli.where import one_of
 
 T = TypeVar("T")
@@ -32,6 +34,8 @@ _RETRIES = 30
 _KEY_INDEX_ROWS = 20_000  # from here on a BTREE on the keys saves more than it costs
 _MAX_FRAGMENTS = 24
 _KEEP_VERSIONS = timedelta(days=7)
+_RECENT = 65_536
+_IN_LIST = 200  # values in one SQL condition
 
 
 def digest(chunk: Chunk) -> str:
@@ -62,38 +66,78 @@ def _hashes(values: Iterable[str], count: int) -> np.ndarray[Any, Any]:
     return np.fromiter((hash(value) for value in values), dtype=np.int64, count=count)
 
 
+class _Seen:
+    """A set of 64-bit hashes that takes 8 bytes each, for streams of any length."""
+
+    def __init__(self) -> None:
+        self._recent: set[int] = set()
+        self._sorted = np.zeros(0, np.int64)
+
+    def add(self, value: int) -> bool:
+        """Add a hash; say whether it is new."""
+        if value in self._recent:
+            return False
+        place = int(np.searchsorted(self._sorted, value))
+        if place < len(self._sorted) and int(self._sorted[place]) == value:
+            return False
+        self._recent.add(value)
+        if len(self._recent) >= _RECENT:
+            recent = np.fromiter(self._recent, np.int64, len(self._recent))
+            self._sorted = np.sort(np.concatenate([self._sorted, recent]))
+            self._recent.clear()
+        return True
+
+
 class _Known:
-    """The ids, digests, sources and documents that a table held when the run began, 32 bytes a row."""
+    """The ids, digests, sources and documents that a table held when the run began, 40 bytes a row."""
 
     def __init__(self, table: Table) -> None:
+        columns = ["id", "digest", "source", "document_id"]
+        parts: dict[str, list[np.ndarray[Any, Any]]] = {column: [np.zeros(0, np.int64)] for column in columns}
         with lance_errors(f"cannot read the table {table.name!r}"):
-            parts: list[list[np.ndarray[Any, Any]]] = [[], [], [], []]
-            columns = ["id", "digest", "source", "document_id"]
             for batch in table.dataset.to_batches(columns=columns, batch_size=65_536):
-                for place, column in enumerate(columns):
+                for column in columns:
                     values = batch.column(column).to_pylist()
-                    parts[place].append(_hashes((value or "" for value in values), len(values)))
-        joined = [np.concatenate(part) if part else np.zeros(0, np.int64) for part in parts]
-        ids, digests, sources, documents = joined
+                    parts[column].append(_hashes((value or "" for value in values), len(values)))
+        ids, digests, sources, documents = (np.concatenate(parts[column]) for column in columns)
         order = np.argsort(ids, kind="stable")
         self._ids, self._digests = ids[order], digests[order]
         order = np.argsort(sources, kind="stable")
         self._sources, self._documents = sources[order], documents[order]
+        self._arrived: set[int] = set()  # documents of the table that this run has brought again
 
     def has(self, chunk_id: str, chunk_digest: str) -> bool:
-        place = int(np.searchsorted(self._ids, hash(chunk_id)))
+        """Whether the table held this very chunk."""
+        key = hash(chunk_id)
+        place = int(np.searchsorted(self._ids, key))
         return (
-            place < len(self._ids)
-            and int(self._ids[place]) == hash(chunk_id)
-            and int(self._digests[place]) == hash(chunk_digest)
+            place < len(self._ids) and int(self._ids[place]) == key and int(self._digests[place]) == hash(chunk_digest)
         )
 
-    def other_documents(self, source: str, current: set[int]) -> bool:
-        """Whether the table holds a document of this source that is not among the current ones (hashes)."""
+    def arrives(self, source: str, document_id: str) -> bool:
+        """Note that a document has come; say whether the table held another one of the same source."""
+        mine, others = hash(document_id), False
+        for document in self._of(source):
+            if document == mine:
+                self._arrived.add(mine)
+            else:
+                others = True
+        return others
+
+    def is_stale(self, document_id: str) -> bool:
+        """Whether a document was in the table and has not come again (one that is new to the table is not)."""
+        key = hash(document_id)
+        return key in self._known_documents and key not in self._arrived
+
+    @cached_property
+    def _known_documents(self) -> set[int]:
+        return set(self._documents.tolist())
+
+    def _of(self, source: str) -> list[int]:
         key = hash(source)
         start = int(np.searchsorted(self._sources, key, "left"))
         end = int(np.searchsorted(self._sources, key, "right"))
-        return any(int(document) not in current for document in self._documents[start:end])
+        return np.unique(self._documents[start:end]).tolist() if end > start else []
 
 
 class Writer:
@@ -103,34 +147,35 @@ class Writer:
 
     Args:
         table: an open table.
-        report: counts chunks_in, chunks_unchanged, chunks_written, chunks_replaced.
+        report: counts chunks_in, which is chunks_unchanged + chunks_repeated + chunks_written (+ what failed
+            to be embedded), and chunks_replaced (removed: older text of the same sources).
     """
 
     def __init__(self, table: Table, report: Report | None = None) -> None:
         self.table = table
         self.report = report or Report("embed")
         self._known = _Known(table)
+        self._seen = _Seen()
         self._batch: dict[str, Vector] = {}
         self._since = time.monotonic()
-        # Documents of this run by source: hash -> {hash of document id: id}. A source that comes twice with
-        # other text in one run keeps both.
-        self._current: dict[int, dict[int, str]] = {}
-        self._stale: dict[str, None] = {}  # sources with an older document in the table, in order
-        self._writing = ""  # the source whose chunks are being added
+        self._last = ("", "")  # source and document of the chunk before
+        self._outdated: dict[str, None] = {}  # sources of which the table held another document
 
     def fresh(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """Yield the chunks that the table does not have, as they must be embedded."""
         for chunk in chunks:
             self.report.count("chunks_in")
-            documents = self._current.setdefault(hash(chunk.source), {})
-            if hash(chunk.document_id) not in documents:
-                documents[hash(chunk.document_id)] = chunk.document_id
-                if self._known.other_documents(chunk.source, set(documents)):
-                    self._stale[chunk.source] = None
-            if self._known.has(chunk.id, digest(chunk)):
+            if (chunk.source, chunk.document_id) != self._last:
+                self._last = (chunk.source, chunk.document_id)
+                if self._known.arrives(chunk.source, chunk.document_id):
+                    self._outdated[chunk.source] = None
+            made = digest(chunk)
+            if not self._seen.add(hash((chunk.id, made))):
+                self.report.count("chunks_repeated")
+            elif self._known.has(chunk.id, made):
                 self.report.count("chunks_unchanged")
-                continue
-            yield chunk
+            else:
+                yield chunk
 
     def add(self, vector: Vector) -> None:
         """Take one vector; commits when a batch is full or old.
@@ -144,26 +189,20 @@ class Writer:
                 f"the vector of chunk {vector.id} has {len(vector.vector)} components,"
                 f" and the table {self.table.name!r} holds vectors of {self.table.dimension}."
             )
-        if vector.source != self._writing:
-            # A document is whole when the next one begins; only then may its predecessor go.
-            if len(self._batch) >= BATCH_ROWS or time.monotonic() - self._since > BATCH_SECONDS:
-                self.flush()
-            self._writing = vector.source
-        elif len(self._batch) >= 4 * BATCH_ROWS:
-            self.flush(whole=False)
+        if vector.id in self._batch:  # the same place with other metadata: the later one stays, as in a table
+            self.report.count("chunks_repeated")
         self._batch[vector.id] = vector
+        if len(self._batch) >= BATCH_ROWS or time.monotonic() - self._since > BATCH_SECONDS:
+            self.flush()
 
-    def flush(self, *, whole: bool = True) -> None:
-        """Commit what has been added; ``whole`` says that no document is cut in the middle."""
+    def flush(self) -> None:
+        """Commit what has been added."""
         if self._batch:
             rows = self._rows(list(self._batch.values()))
             with lance_errors(f"cannot write to the table {self.table.name!r} in {self.table.db}"):
                 self._merge(rows)
             self.report.count("chunks_written", len(self._batch))
-            written = {vector.source for vector in self._batch.values()}
             self._batch.clear()
-            if whole:
-                self._remove_stale([source for source in self._stale if source in written])
         self._since = time.monotonic()
 
     def _merge(self, rows: pa.Table) -> None:
@@ -175,12 +214,20 @@ class Writer:
     def _rows(self, vectors: Sequence[Vector]) -> pa.Table:
         made = self.table.dataset.schema
         flat = np.asarray([vector.vector for vector in vectors], dtype=np.float32)
-        columns: dict[str, Any] = {
-            name: [getattr(vector, name) for vector in vectors]
-            for name in ("id", "document_id", "source", "title", "text", "start", "end", "pages", "headings")
-        }
-        columns["header"] = [vector.header for vector in vectors]
-        columns["splitter"] = [vector.splitter for vector in vectors]
+        plain = (
+            "id",
+            "document_id",
+            "source",
+            "title",
+            "text",
+            "start",
+            "end",
+            "pages",
+            "headings",
+            "header",
+            "splitter",
+        )
+        columns: dict[str, Any] = {name: [getattr(vector, name) for vector in vectors] for name in plain}
         columns["metadata"] = [_json(vector.metadata) for vector in vectors]
         columns["extra"] = [_json(vector.extra) if vector.extra else None for vector in vectors]
         columns["search_text"] = [search_text(vector) for vector in vectors]
@@ -188,28 +235,34 @@ class Writer:
         columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), self.table.dimension)
         return pa.table({name: pa.array(columns[name], made.field(name).type) for name in made.names}, schema=made)
 
-    def _remove_stale(self, sources: Sequence[str]) -> None:
-        for start in range(0, len(sources), 200):
-            some = sources[start : start + 200]
-            current = [key for source in some for key in self._current[hash(source)].values()]
-            self._delete(f"{one_of('source', list(some))} AND NOT ({one_of('document_id', current)})")
-        for source in sources:
-            self._stale.pop(source, None)
-
-    def _delete(self, condition: str) -> int:
-        with lance_errors(f"cannot write to the table {self.table.name!r} in {self.table.db}"):
-            count = int(self.table.dataset.count_rows(filter=condition))
-            if count:
-                _retry(self.table, lambda: self.table.dataset.delete(condition))
-        if count:
-            self.report.count("chunks_replaced", count)
-        return count
+    def _remove_stale(self) -> None:
+        sources = list(self._outdated)
+        for start in range(0, len(sources), _IN_LIST):
+            condition = one_of("source", sources[start : start + _IN_LIST])
+            with lance_errors(f"cannot read the table {self.table.name!r}"):
+                found = self.table.dataset.to_table(columns=["document_id"], filter=condition)["document_id"]
+            stale = [key for key in dict.fromkeys(found.to_pylist()) if self._known.is_stale(key)]
+            if stale:
+                removed = delete(self.table, f"{condition} AND {one_of('document_id', stale)}")
+                self.report.count("chunks_replaced", removed)
+        self._outdated.clear()
 
     def finish(self) -> None:
         """Commit the rest, remove what was replaced, and bring the indexes up to date."""
         self.flush()
-        self._remove_stale(list(self._stale))
+        self._remove_stale()
         maintain(self.table)
+
+
+def delete(table: Table, condition: str) -> int:
+    """Remove the rows that meet an SQL condition; return how many there were."""
+    with lance_errors(f"cannot write to the table {table.name!r} in {table.db}"):
+        table.refresh()
+        count = int(table.dataset.count_rows(filter=condition))
+        if count:
+            _retry(table, lambda: table.dataset.delete(condition))
+        table.refresh()
+    return count
 
 
 def _json(value: object) -> str:
@@ -245,8 +298,6 @@ def _maintain(table: Table) -> None:
         dataset.optimize.compact_files()
         table.refresh()
         dataset = table.dataset
-    if rows and TEXT_INDEX not in names:
-        dataset.create_scalar_index("search_text", "INVERTED", name=TEXT_INDEX, with_position=True, **TOKENIZER)
     if rows >= _KEY_INDEX_ROWS:
         for column in ("id", "document_id", "source"):
             if f"{column}_idx" not in names:
@@ -298,8 +349,6 @@ def prune(table: Table, roots: Sequence[str]) -> list[str]:
                 present[candidate] = Path(candidate).exists()
         if not any(present[candidate] for candidate in candidates):
             gone.append(source)
-    for start in range(0, len(gone), 200):
-        condition = one_of("source", gone[start : start + 200])
-        with lance_errors(f"cannot write to the table {table.name!r} in {table.db}"):
-            _retry(table, lambda condition=condition: table.dataset.delete(condition))  # type: ignore[misc]
+    for start in range(0, len(gone), _IN_LIST):
+        delete(table, one_of("source", gone[start : start + _IN_LIST]))
     return gone

@@ -4,8 +4,7 @@ A LanceDB table is a Lance dataset in ``DB/NAME.lance``. It is read and written 
 package, which imports in .2 s where lancedb takes 1.3; lancedb opens the same tables (tests/test_store.py).
 This module is imported only by what needs a table.
 
-The contract is how the table was made (embedding model and its content hash, dimension, pooling, prefixes,
-splitter …). It stands in the schema's metadata under ``ragcli``; whoever reads or writes obeys it.
+The contract (`ragcli.contract`) stands in the schema's metadata under ``ragcli``.
 """
 
 from __future__ import annotations
@@ -14,15 +13,16 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lance
 import numpy as np
 import pyarrow as pa
 
 from ragcli import __version__
-from ragcli.errors import ContractError, TableError, UsageError
+from ragcli.errors import TableError, UsageError
 from ragcli.jsonl import dumps, loads
+from ragcli.lexical import TOKENIZER
 from ragcli.records import Chunk, Json
 from ragcli.where import one_of, rewrite
 
@@ -45,6 +45,7 @@ CHUNK_COLUMNS = [
     "extra",
 ]
 TEXT_INDEX = "search_text_idx"
+_SCAN_ROWS = 8192
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -69,6 +70,14 @@ def schema(dimension: int, contract: Mapping[str, Any]) -> pa.Schema:
         pa.field("vector", pa.list_(pa.float32(), dimension)),
     ]
     return pa.schema(fields, metadata={CONTRACT_KEY: dumps(dict(contract))})
+
+
+class Found(NamedTuple):
+    """A row that a search found: the chunk's id, Lance's row id, and the score (higher is better)."""
+
+    id: str
+    row: int
+    score: float
 
 
 @contextmanager
@@ -165,8 +174,13 @@ class Table:
             except OSError as error:
                 if "already exists" not in str(error):
                     raise
-                dataset = lance.dataset(uri)
-        return cls(db, name, dataset)
+                return cls.open(db, name)
+            try:  # from the start, so that a table whose first run was killed can be searched
+                dataset.create_scalar_index("search_text", "INVERTED", name=TEXT_INDEX, with_position=True, **TOKENIZER)
+            except OSError as error:  # another process may have been first
+                if "conflict" not in str(error).lower():
+                    raise
+        return cls.open(db, name)
 
     @classmethod
     def exists(cls, db: str, name: str) -> bool:
@@ -202,38 +216,93 @@ class Table:
         """See what others have written since the table was opened."""
         self.dataset.checkout_latest()
 
-    def has_text_index(self) -> bool:
-        """Whether the full-text index has been made."""
-        return any(index["name"] == TEXT_INDEX for index in self.dataset.list_indices())
+    # Searching. Each returns plain rows and scores; `ragcli.retrieval` makes hits of them.
 
-    # Searching. Each returns plain columns; `ragcli.retrieval` makes hits of them.
-
-    def text_search(self, folded: str, limit: int, where: str | None = None) -> list[tuple[str, float]]:
-        """Return (chunk id, BM25 score), best first, for a folded question."""
-        if not folded.strip():
+    def text_search(self, folded: str, limit: int, where: str | None = None) -> list[Found]:
+        """Return the best rows by BM25 for a folded question, best first."""
+        if not folded.strip() or limit < 1:
             return []
         found = self._search(
             limit, where, columns=["id", "_score"], full_text_query={"columns": ["search_text"], "query": folded}
         )
-        return _ordered(found, "_score", descending=True)[:limit]
+        return _ordered(found, found["_score"].to_pylist())
 
-    def vector_search(
-        self, vector: np.ndarray[Any, Any], limit: int, where: str | None = None
-    ) -> list[tuple[str, float]]:
-        """Return (chunk id, cosine similarity), best first, for a vector (dimension,)."""
+    def vector_search(self, vector: np.ndarray[Any, Any], limit: int, where: str | None = None) -> list[Found]:
+        """Return the best rows by cosine similarity to a vector (dimension,), best first."""
         found = self._search(
-            limit,
-            where,
-            columns=["id", "_distance"],
-            nearest={"column": "vector", "q": vector, "k": limit, "metric": self.contract.get("metric", "cosine")},
+            limit, where, columns=["id", "_distance"], nearest=self._nearest(vector, limit, self.has_vector_index())
         )
-        return [(key, 1.0 - distance) for key, distance in _ordered(found, "_distance", descending=False)]
+        return _ordered(found, [1.0 - distance for distance in found["_distance"].to_pylist()])
+
+    def _nearest(self, vector: np.ndarray[Any, Any], limit: int, indexed: bool) -> Json:
+        nearest: Json = {"column": "vector", "q": vector, "k": limit, "metric": "cosine"}
+        return {**nearest, "refine_factor": 10} if indexed else nearest
+
+    def vector_search_batch(
+        self, vectors: np.ndarray[Any, Any], limit: int, where: str | None = None
+    ) -> list[list[Found]]:
+        """Return what `vector_search` would for each of many vectors (n, dimension), in one pass over the table.
+
+        The questions' vectors must have length 1. Memory is that of one batch of rows and of the best so far.
+        """
+        best_scores = np.zeros((len(vectors), 0), np.float32)
+        best_rows = np.zeros((len(vectors), 0), np.int64)
+        names: dict[int, str] = {}
+        with lance_errors(f"cannot search the table {self.name!r}"):
+            batches = self.dataset.to_batches(
+                columns=["id", "vector"], filter=where, with_row_id=True, batch_size=_SCAN_ROWS
+            )
+            for batch in batches:
+                matrix = _matrix(batch.column("vector")).copy()
+                rows = batch.column("_rowid").to_numpy().astype(np.int64)
+                matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
+                scores = np.concatenate([best_scores, vectors @ matrix.T], axis=1)
+                places = np.concatenate([best_rows, np.broadcast_to(rows, (len(vectors), len(rows)))], axis=1)
+                if scores.shape[1] > limit:
+                    top = np.argpartition(-scores, limit - 1, axis=1)[:, :limit]
+                    scores, places = np.take_along_axis(scores, top, 1), np.take_along_axis(places, top, 1)
+                best_scores, best_rows = scores, places
+                kept = set(np.unique(places).tolist())
+                ids = batch.column("id")
+                names = {row: name for row, name in names.items() if row in kept}
+                names.update({row: ids[at].as_py() for at, row in enumerate(rows.tolist()) if row in kept})
+        return [
+            _sorted([Found(names[row], row, score) for row, score in zip(some, values, strict=True)])
+            for some, values in zip(best_rows.tolist(), best_scores.tolist(), strict=True)
+        ]
+
+    def has_vector_index(self) -> bool:
+        """Whether the vectors have an index, beside which the search is a scan."""
+        return any("vector" in index["fields"] for index in self.dataset.list_indices())
 
     def _search(self, limit: int, where: str | None, **options: Any) -> Any:
         with lance_errors(f"cannot search the table {self.name!r}"):
             return self.dataset.scanner(
-                filter=where, prefilter=True, limit=limit, disable_scoring_autoprojection=True, **options
+                filter=where,
+                prefilter=True,
+                limit=limit,
+                with_row_id=True,
+                disable_scoring_autoprojection=True,
+                **options,
             ).to_table()
+
+    def vectors(self, rows: list[int]) -> dict[int, np.ndarray[Any, Any]]:
+        """Return the vectors (dimension,) of these rows."""
+        if not rows:
+            return {}
+        with lance_errors(f"cannot read the table {self.name!r}"):
+            found = self.dataset.scanner(columns=["vector"], filter=of_rows(rows), with_row_id=True).to_table()
+        matrix = _matrix(found["vector"].combine_chunks())
+        return dict(zip(found["_rowid"].to_pylist(), matrix, strict=True))
+
+    def rows(self, rows: list[int]) -> dict[int, Json]:
+        """Return these rows' columns, without the vector."""
+        if not rows:
+            return {}
+        with lance_errors(f"cannot read the table {self.name!r}"):
+            found = self.dataset.scanner(columns=CHUNK_COLUMNS, filter=of_rows(rows), with_row_id=True).to_table()
+        keys = found["_rowid"].to_pylist()
+        return dict(zip(keys, _plain(found.drop_columns(["_rowid"])), strict=True))
 
     def check_where(self, where: str) -> str:
         """Return the filter as Lance understands it, after trying it.
@@ -252,15 +321,6 @@ class Table:
                 " as in --where \"metadata.year >= 2020 AND source LIKE 'docs/%'\".",
             ) from error
         return rewritten
-
-    def rows(self, ids: list[str], *, vectors: bool = False) -> dict[str, Json]:
-        """Return the rows with these ids, keyed by id; ``vectors`` adds the vector as a numpy array."""
-        if not ids:
-            return {}
-        columns = [*CHUNK_COLUMNS, "vector"] if vectors else CHUNK_COLUMNS
-        with lance_errors(f"cannot read the table {self.name!r}"):
-            found = self.dataset.scanner(columns=columns, filter=one_of("id", ids)).to_table()
-        return {row["id"]: row for row in _plain(found)}
 
     def chunks_of(self, document_ids: list[str]) -> dict[str, list[Json]]:
         """Return the rows of these documents, in the order of their place in it."""
@@ -286,67 +346,34 @@ def _missing(db: str, name: str) -> TableError:
     )
 
 
-def _ordered(found: Any, column: str, *, descending: bool) -> list[tuple[str, float]]:
+def of_rows(rows: list[int]) -> str:
+    """Return the condition that a row is one of these."""
+    return f"_rowid IN ({', '.join(map(str, rows))})"
+
+
+def _ordered(found: Any, scores: list[float]) -> list[Found]:
+    return _sorted(list(map(Found, found["id"].to_pylist(), found["_rowid"].to_pylist(), scores)))
+
+
+def _sorted(found: list[Found]) -> list[Found]:
     """Sort by score, then by id, so that ties come out the same on every machine."""
-    pairs = zip(found["id"].to_pylist(), found[column].to_pylist(), strict=True)
-    sign = -1.0 if descending else 1.0
-    return sorted(pairs, key=lambda pair: (sign * pair[1], pair[0]))
+    return sorted(found, key=lambda one: (-one.score, one.id))
+
+
+def _matrix(column: Any) -> np.ndarray[Any, Any]:
+    """Return a column of vectors as an array (rows, dimension)."""
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(column), -1)  # type: ignore[no-any-return]
 
 
 def _plain(found: Any) -> list[Json]:
-    vectors = None
-    if "vector" in found.column_names:
-        column = found["vector"].combine_chunks()
-        vectors = column.flatten().to_numpy(zero_copy_only=False).reshape(len(found), -1)
-        found = found.drop_columns(["vector"])
     rows: list[Json] = found.to_pylist()
-    for place, row in enumerate(rows):
+    for row in rows:
         row["metadata"] = loads(row["metadata"].encode()) if row["metadata"] else {}
         row["extra"] = loads(row["extra"].encode()) if row["extra"] else {}
-        if vectors is not None:
-            row["vector"] = vectors[place]
     return rows
 
 
 def chunk_of(row: Mapping[str, Any]) -> Chunk:
     """Make the chunk record of a row."""
     return Chunk(**{name: row[name] for name in CHUNK_COLUMNS})
-
-
-def check_contract(table: Table, wanted: Mapping[str, Any]) -> None:
-    """Compare the table's contract with what a run is about to do.
-
-    Args:
-        table: the table.
-        wanted: the parts that the run knows: ``model`` and, where it writes, ``splitter``.
-
-    Raises:
-        ContractError: they differ; the message names both sides.
-    """
-    have = table.contract
-    for part, new in wanted.items():
-        old = have.get(part)
-        if new is None or old is None or old == new:
-            continue
-        if part == "model":
-            raise ContractError(
-                f"the table {table.name!r} was made with the embedding model {_model_words(old)},"
-                f" and this run uses {_model_words(new)}{_difference(old, new)}.",
-                hint="Leave out -m to use the table's model, or embed into another table (-t).",
-            )
-        raise ContractError(
-            f"the table {table.name!r} was made with the {part} {old!r}, and these chunks come from {new!r}.",
-            hint="Split with the table's settings, or embed into another table (-t).",
-        )
-
-
-def _model_words(model: Json) -> str:
-    return f"{model.get('id')} ({model.get('dimension')} dimensions, hash {str(model.get('hash'))[:12]})"
-
-
-def _difference(old: Json, new: Json) -> str:
-    names = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
-    rest = [key for key in names if key not in ("id", "dimension", "hash")]
-    if not rest or len(rest) < len(names):
-        return ""
-    return "; they differ in " + ", ".join(f"{key} ({old.get(key)!r}, {new.get(key)!r})" for key in rest)

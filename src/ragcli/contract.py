@@ -1,0 +1,56 @@
+"""The contract of a table: how it was made, and what a run may therefore do with it.
+
+An object with ``model`` (id, content hash, dimension, pooling, prefixes, most tokens, normalisation), ``metric``,
+``splitter`` and ``headings`` (whether title and headings were embedded before the text). Whoever reads or writes
+the table obeys it; a run that cannot is told both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ragcli.errors import ContractError
+from ragcli.records import Json
+
+if TYPE_CHECKING:
+    from ragcli.store import Table
+
+
+def check_contract(table: Table, wanted: Mapping[str, Any]) -> None:
+    """Compare the table's contract with what a run is about to do.
+
+    Args:
+        table: the table.
+        wanted: the parts that the run knows: ``model`` and, where it writes, ``splitter``.
+
+    Raises:
+        ContractError: they differ; the message names both sides.
+    """
+    have = table.contract
+    for part, new in wanted.items():
+        old = have.get(part)
+        if new is None or old is None or old == new:
+            continue
+        if part == "model":
+            raise ContractError(
+                f"the table {table.name!r} was made with the embedding model {_model_words(old)},"
+                f" and this run uses {_model_words(new)}{_difference(old, new)}.",
+                hint="Leave out -m to use the table's model, or embed into another table (-t).",
+            )
+        raise ContractError(
+            f"the table {table.name!r} was made with the {part} {old!r}, and these chunks come from {new!r}.",
+            hint="Split with the table's settings, or embed into another table (-t).",
+        )
+
+
+def _model_words(model: Json) -> str:
+    return f"{model.get('id')} ({model.get('dimension')} dimensions, hash {str(model.get('hash'))[:12]})"
+
+
+def _difference(old: Json, new: Json) -> str:
+    names = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    rest = [key for key in names if key not in ("id", "dimension", "hash")]
+    if not rest or len(rest) < len(names):
+        return ""
+    return "; they differ in " + ", ".join(f"{key} ({old.get(key)!r}, {new.get(key)!r})" for key in rest)
