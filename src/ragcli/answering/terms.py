@@ -19,7 +19,7 @@ MAX_TERMS = 256  # different terms of a question that are counted
 
 _HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _CJK = _HAN + "\u3040-\u30ff\u31f0-\u31ff\u1100-\u11ff\uac00-\ud7af"
-_RUNS = re.compile(f"(?P<cjk>[{_CJK}]+)|(?P<word>[^\\W_{_CJK}]+(?:['’][^\\W\\d_{_CJK}]+)?)")
+RUNS = re.compile(f"(?P<cjk>[{_CJK}]+)|(?P<word>[^\\W_{_CJK}]+(?:['’][^\\W\\d_{_CJK}]+)?)")
 _IS_HAN = re.compile(f"[{_HAN}]")
 _IS_LATIN = re.compile(r"[^\W\d_]+")
 
@@ -125,7 +125,7 @@ def terms(text: str, *, question: bool = False) -> Terms:
         folded = _ASKING.sub(" ", folded)
     strong: dict[str, None] = {}
     weak: dict[str, None] = {}
-    for match in _RUNS.finditer(folded):
+    for match in RUNS.finditer(folded):
         run = match.group()
         if match.lastgroup == "word":
             run = run.split("'")[0].split("’")[0]

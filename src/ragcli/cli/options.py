@@ -1,0 +1,91 @@
+"""Options that several subcommands share, each with its environment variable."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(str, Enum):
+    """How stdout looks."""
+
+    jsonl = "jsonl"
+    table = "table"
+
+
+class QueryFormat(str, Enum):
+    """How stdout of ``query`` looks."""
+
+    jsonl = "jsonl"
+    table = "table"
+    trec = "trec"
+
+
+class SearchMode(str, Enum):
+    """How the table is searched."""
+
+    hybrid = "hybrid"
+    vector = "vector"
+    text = "text"
+
+
+class Unit(str, Enum):
+    """What a chunk's size is counted in."""
+
+    chars = "chars"
+    tokens = "tokens"
+
+
+class Device(str, Enum):
+    """Where a model runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+DEFAULT_DB = ".ragcli"
+
+DbOption = Annotated[
+    str,
+    typer.Option("--db", "-d", metavar="DIR", envvar="RAGCLI_DB", help="Folder or URI of the LanceDB database."),
+]
+TableOption = Annotated[
+    str | None, typer.Option("--table", "-t", metavar="NAME", envvar="RAGCLI_TABLE", help="Table in the database.")
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        envvar="RAGCLI_MODEL",
+        help="Embedding model: a name, a folder, or openai:NAME. The built-in one by default.",
+    ),
+]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", envvar="RAGCLI_DEVICE", help="Where the model runs; auto takes a GPU if any.")
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", metavar="FILE", envvar="RAGCLI_REPORT", help="Write what came in, went out and was lost, as JSON."
+    ),
+]
+SkipBadOption = Annotated[
+    bool,
+    typer.Option("--skip-bad", envvar="RAGCLI_SKIP_BAD", help="Go on past bad lines of stdin; the exit code is 3."),
+]
+FormatOption = Annotated[
+    Format | None,
+    typer.Option(
+        "--format", envvar="RAGCLI_FORMAT", help="jsonl for programs, table for people (default on a terminal)."
+    ),
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", envvar="RAGCLI_QUIET", help="No progress and no summary on stderr.")
+]

@@ -1,0 +1,98 @@
+"""One run of the command line: settings in, exit code out, every error a sentence on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from ragcli import config
+from ragcli.cli.streams import PipeClosedError
+from ragcli.errors import FAILED, INTERRUPTED, RagcliError
+
+_NAME = "ragcli"
+
+
+def run(args: Sequence[str]) -> int:
+    """Run the arguments; return the exit code.
+
+    A closed pipe ends the process by SIGPIPE, as it ends ``grep``.
+    """
+    try:
+        code = _run(args)
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.flush()
+        return code
+    except PipeClosedError:
+        return _closed_pipe()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except RagcliError as error:
+        complain(error.message, error.hint, args)
+        return error.exit_code
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # The streams of this process: a full disk under stdout, a terminal that went away.
+        complain(f"{error.strerror}{f': {error.filename}' if error.filename else ''}.", None, args)
+        return FAILED
+
+
+def _run(args: Sequence[str]) -> int:
+    from ragcli.cli.app import app
+
+    command: Any = typer.main.get_command(app)
+    options = {
+        name: {
+            option.lstrip("-"): parameter.name
+            for parameter in sub.params
+            for option in (*parameter.opts, *parameter.secondary_opts[:0])
+            if option.startswith("--")
+        }
+        for name, sub in command.commands.items()
+    }
+    settings = config.defaults(options, config.files())
+    try:
+        code = command.main(
+            args=_plain(args), prog_name=_NAME, standalone_mode=False, default_map=settings, complete_var="_RAGCLI_NO"
+        )
+    except typer.Abort:
+        return INTERRUPTED
+    except Exception as error:
+        # The class that Typer's own Click raises for wrong usage; it knows how to show itself.
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        return int(getattr(error, "exit_code", 2))
+    return int(code or 0)
+
+
+def _plain(args: Sequence[str]) -> list[str]:
+    return list(args)
+
+
+def complain(message: str, hint: str | None = None, args: Sequence[str] = ()) -> None:
+    """Write an error on stderr: the subcommand, the sentence, and what to do on a line of its own."""
+    name = f"{_NAME} {args[0]}" if args and not args[0].startswith("-") else _NAME
+    lines = [f"{name}: {message}"]
+    if hint:
+        lines.append(f"  hint: {hint}")
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.buffer.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+        sys.stderr.buffer.flush()
+
+
+def _closed_pipe() -> int:
+    # Nothing more can be written; keep the interpreter from trying at exit.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    return FAILED

@@ -1,0 +1,146 @@
+"""The process's own streams: records in from stdin, records out to stdout, losses and notes to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from ragcli.errors import OK, PARTIAL, InputError, RagcliError, UsageError
+from ragcli.jsonl import OnBad, dumps
+from ragcli.records import Record
+from ragcli.report import Report
+
+_BUFFER = 1 << 20
+_FLUSH_SECONDS = 0.1
+
+
+class PipeClosedError(Exception):
+    """Whoever read stdout has gone."""
+
+
+def stdin(wants: str) -> IO[bytes]:
+    """Return stdin as bytes.
+
+    Args:
+        wants: what should come in, for the error.
+
+    Raises:
+        UsageError: stdin is a terminal or closed, where someone would wait for ever.
+    """
+    if sys.stdin is None or sys.stdin.closed:
+        raise UsageError(f"stdin is closed; it should bring {wants}.")
+    if sys.stdin.isatty():
+        raise UsageError(
+            f"nothing comes in on stdin; it should bring {wants}.", hint="Pipe it in, or see --help for an example."
+        )
+    return open(sys.stdin.fileno(), "rb", buffering=_BUFFER, closefd=False)
+
+
+class Output:
+    """Records to stdout, a line each: buffered, but never kept back for more than a tenth of a second of work."""
+
+    def __init__(self) -> None:
+        self._stream = open(1, "wb", buffering=_BUFFER, closefd=False)  # noqa: SIM115
+        self._flushed = 0.0
+
+    def write(self, record: Record) -> None:
+        """Write one record.
+
+        Raises:
+            PipeClosedError: nobody reads any more.
+        """
+        self.line(dumps(record.to_dict()))
+
+    def line(self, data: bytes) -> None:
+        """Write one line of bytes; the line end is added."""
+        try:
+            self._stream.write(data)
+            self._stream.write(b"\n")
+            now = time.monotonic()
+            if now - self._flushed > _FLUSH_SECONDS:
+                self._stream.flush()
+                self._flushed = now
+        except BrokenPipeError as error:
+            raise PipeClosedError from error
+
+    def close(self) -> None:
+        """Flush what is left.
+
+        Raises:
+            PipeClosedError: nobody reads any more.
+        """
+        try:
+            self._stream.flush()
+        except BrokenPipeError as error:
+            raise PipeClosedError from error
+
+
+@contextlib.contextmanager
+def output() -> Iterator[Output]:
+    """Open stdout for records; what has been written is delivered even if the stage then fails."""
+    out = Output()
+    try:
+        yield out
+    except PipeClosedError:
+        raise
+    except BaseException:
+        with contextlib.suppress(PipeClosedError, OSError):
+            out.close()
+        raise
+    out.close()
+
+
+def note(text: str) -> None:
+    """Write one line to stderr, whatever characters a file name holds."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.buffer.write((text + "\n").encode("utf-8", "backslashreplace"))
+        sys.stderr.buffer.flush()
+
+
+def visible(name: str) -> str:
+    """Return a name fit for one line of a terminal: control characters and line ends are escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+
+
+def stage_report(stage: str) -> Report:
+    """Return a report that says each failure on stderr as it happens."""
+
+    def on_loss(kind: str, source: str, reason: str) -> None:
+        if kind == "failed":
+            note(f"ragcli {stage}: failed: {visible(source)}: {reason}")
+
+    return Report(stage, on_loss)
+
+
+def on_bad(report: Report, skip: bool) -> OnBad | None:
+    """Return what takes a bad line where ``--skip-bad`` was given."""
+    if not skip:
+        return None
+
+    def take(error: InputError) -> None:
+        report.count("bad_lines")
+        report.lose("failed", "stdin", error.message)
+
+    return take
+
+
+def finish(report: Report, path: Path | None) -> int:
+    """Write the report where one was asked for; return the exit code that the losses call for."""
+    if path is not None:
+        report.write(path)
+    return PARTIAL if report.failed else OK
+
+
+def is_terminal() -> bool:
+    """Whether people read stdout."""
+    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def failed_run(message: str, hint: str | None = None) -> RagcliError:
+    """Return the error of a run that delivered nothing."""
+    return RagcliError(message, hint=hint)

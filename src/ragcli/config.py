@@ -1,0 +1,88 @@
+"""Settings: flag > environment (``RAGCLI_…``) > ``./ragcli.toml`` > ``$XDG_CONFIG_HOME/ragcli/config.toml``.
+
+A settings file holds the long names of options, either for every subcommand that has one or in a table of one
+subcommand's::
+
+    db = "kb"
+    [query]
+    k = 10
+
+Flags and environment are the command line's own (each option names its variable in ``--help``); this module
+reads the files. A key that no subcommand knows is an error: a misspelt setting must not be ignored.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ragcli.errors import UsageError
+from ragcli.records import Json
+
+Options = Mapping[str, Mapping[str, str]]  # subcommand -> option as in a file ("where") -> parameter's name
+
+
+def files() -> list[Path]:
+    """Return the settings files that may exist, the weaker first."""
+    home = os.environ.get("XDG_CONFIG_HOME") or str(Path("~/.config").expanduser())
+    return [Path(home, "ragcli", "config.toml"), Path("ragcli.toml")]
+
+
+def defaults(options: Options, paths: Sequence[Path]) -> dict[str, Json]:
+    """Return what the settings files say, by subcommand and parameter.
+
+    Raises:
+        UsageError: a file is no TOML, or names an option or a subcommand that is not there.
+    """
+    merged: dict[str, Json] = {}
+    for path in paths:
+        for command, values in _read(path, options).items():
+            merged.setdefault(command, {}).update(values)
+    return merged
+
+
+def _read(path: Path, options: Options) -> dict[str, Json]:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}.") from error
+    data = _parse(path, raw)
+    out: dict[str, Json] = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            if key not in options:
+                raise UsageError(f"{path}: there is no subcommand {key!r}.", hint=f"There are: {', '.join(options)}.")
+            for name, item in value.items():
+                if name not in options[key]:
+                    raise UsageError(
+                        f"{path}: 'ragcli {key}' has no option {name!r}.",
+                        hint=f"It has: {', '.join(sorted(options[key]))}.",
+                    )
+                out.setdefault(key, {})[options[key][name]] = item
+        else:
+            having = [command for command, names in options.items() if key in names]
+            if not having:
+                known = sorted({name for names in options.values() for name in names})
+                raise UsageError(
+                    f"{path}: no subcommand has an option {key!r}.", hint=f"There are: {', '.join(known)}."
+                )
+            for command in having:
+                out.setdefault(command, {}).setdefault(options[command][key], value)
+    return out
+
+
+def _parse(path: Path, raw: bytes) -> dict[str, Any]:
+    import sys
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: this is no TOML: {error}.") from error
