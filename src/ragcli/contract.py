@@ -7,13 +7,14 @@ the table obeys it; a run that cannot is told both sides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ragcli.errors import ContractError
 from ragcli.records import Json
 
 if TYPE_CHECKING:
+    from ragcli.records import Chunk
     from ragcli.store import Table
 
 
@@ -22,26 +23,22 @@ def check_contract(table: Table, wanted: Mapping[str, Any]) -> None:
 
     Args:
         table: the table.
-        wanted: the parts that the run knows: ``model`` and, where it writes, ``splitter``.
+        wanted: an object with ``model``, the contract of the embedder that the run uses.
 
     Raises:
         ContractError: they differ; the message names both sides.
     """
-    have = table.contract
-    for part, new in wanted.items():
-        old = have.get(part)
-        if new is None or old is None or old == new:
-            continue
-        if part == "model":
-            raise ContractError(
-                f"the table {table.name!r} was made with the embedding model {_model_words(old)},"
-                f" and this run uses {_model_words(new)}{_difference(old, new)}.",
-                hint="Leave out -m to use the table's model, or embed into another table (-t).",
-            )
-        raise ContractError(
-            f"the table {table.name!r} was made with the {part} {old!r}, and these chunks come from {new!r}.",
-            hint="Split with the table's settings, or embed into another table (-t).",
-        )
+    old, new = table.contract.get("model"), wanted.get("model")
+    if not old or not new:
+        return
+    # The same weights under another name (a folder, a hub's name) are the same model.
+    if {**old, "id": None} == {**new, "id": None}:
+        return
+    raise ContractError(
+        f"the table {table.name!r} was made with the embedding model {_model_words(old)},"
+        f" and this run uses {_model_words(new)}{_difference(old, new)}.",
+        hint="Leave out -m to use the table's model, or embed into another table (-t).",
+    )
 
 
 def _model_words(model: Json) -> str:
@@ -54,3 +51,20 @@ def _difference(old: Json, new: Json) -> str:
     if not rest or len(rest) < len(names):
         return ""
     return "; they differ in " + ", ".join(f"{key} ({old.get(key)!r}, {new.get(key)!r})" for key in rest)
+
+
+def check_splitter(table: Table, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Pass chunks on, as long as they were cut as the table's were (where both say how).
+
+    Raises:
+        ContractError: a chunk comes from another splitter or other settings.
+    """
+    have = table.contract.get("splitter")
+    for chunk in chunks:
+        if have and chunk.splitter and chunk.splitter != have:
+            raise ContractError(
+                f"the table {table.name!r} holds chunks made with the splitter {have!r},"
+                f" and the chunk {chunk.id} of {chunk.source} comes from {chunk.splitter!r}.",
+                hint="Split with the table's settings, or embed into another table (-t).",
+            )
+        yield chunk

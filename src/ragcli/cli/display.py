@@ -1,0 +1,101 @@
+"""What people see on a terminal: rich, one function a record. Imported only where a terminal is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from ragcli.cli.streams import PipeClosedError, visible
+from ragcli.records import Answer, Chunk, Document, Result
+
+_SHOWN = 240
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=False)
+
+
+def _short(text: str, size: int = _SHOWN) -> Text:
+    joined = " ".join(visible(text.replace("\n", " ")).split())
+    return Text(joined if len(joined) <= size else joined[:size] + "…")
+
+
+def _place(source: str, pages: list[int], headings: list[str]) -> str:
+    parts = [visible(source)]
+    if pages:
+        parts.append(f"page {pages[0]}" if len(pages) == 1 else f"pages {pages[0]}-{pages[-1]}")
+    if headings:
+        parts.append(visible(" > ".join(headings)))
+    return ", ".join(parts)
+
+
+def show_documents(documents: Iterable[Document]) -> int:
+    """Show a line a document as they come; return how many there were."""
+    console = _console()
+    count = 0
+    for document in documents:
+        count += 1
+        size = f"{len(document.text):,} characters"
+        _print(console, f"[bold]{escape(visible(document.source))}[/]  [dim]{document.format}, {size}[/]")
+        _print(console, _short(document.text, 120))
+    return count
+
+
+def show_chunks(chunks: Iterable[Chunk]) -> None:
+    """Show each chunk with its place."""
+    console = _console()
+    for chunk in chunks:
+        place = _place(chunk.source, chunk.pages, chunk.headings)
+        _print(console, f"[bold]{escape(place)}[/]  [dim]{chunk.start}-{chunk.end}[/]")
+        _print(console, _short(chunk.text))
+
+
+def show_results(results: Iterable[Result]) -> None:
+    """Show each question with its hits, and with ``--explain`` where each score comes from."""
+    console = _console()
+    for result in results:
+        _print(console, Text(result.query if len(result.query) < 500 else result.query[:500] + "…", style="bold"))
+        if "tokens" in result.extra:
+            _print(console, Text("tokens: " + " | ".join(result.extra["tokens"]), style="dim"))
+        if not result.hits:
+            _print(console, Text("  nothing was found", style="yellow"))
+        for hit in result.hits:
+            place = _place(hit.source, hit.pages, hit.headings)
+            scores = "  ".join(f"{name} {value:.3f}" for name, value in hit.scores.items())
+            _print(console, f"[green]{hit.rank:>2}[/] [bold]{escape(place)}[/]  [dim]{hit.score:.3f}  ({scores})[/]")
+            if "explain" in hit.extra:
+                table = Table("stage", "rank", "score", "contribution", box=None, padding=(0, 2, 0, 4))
+                for name, stage in hit.extra["explain"].items():
+                    row = (name, str(stage["rank"]), f"{stage['score']:.4f}", f"{stage['contribution']:+.4f}")
+                    table.add_row(*row)
+                _print(console, table)
+            _print(console, Text.assemble("   ", _short(hit.text)))
+
+
+def show_answers(answers: Iterable[Answer]) -> None:
+    """Show each answer with its sources."""
+    console = _console()
+    for answer in answers:
+        _print(console, Text(visible(answer.question[:500]), style="bold"))
+        _print(console, Text(answer.answer, style="yellow" if answer.refused else ""))
+        for citation in answer.citations:
+            pages = [citation.page] if citation.page is not None else []
+            place = _place(citation.source, pages, [])
+            _print(console, f"  [green]\\[{citation.n}][/] [bold]{escape(place)}[/]")
+        _print(
+            console,
+            Text(f"  {answer.model}: quoted from the documents, not written by a model", style="dim")
+            if answer.extra.get("extractive")
+            else Text(f"  {answer.model}", style="dim"),
+        )
+
+
+def _print(console: Console, what: object) -> None:
+    try:
+        console.print(what)
+    except BrokenPipeError as error:
+        raise PipeClosedError from error

@@ -1,0 +1,184 @@
+"""``ragcli embed``: chunk records to a LanceDB table, or to vector records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ragcli.cli.options import (
+    DEFAULT_DB,
+    DbOption,
+    Device,
+    DeviceOption,
+    ModelOption,
+    QuietOption,
+    ReportOption,
+    SkipBadOption,
+    TableOption,
+)
+from ragcli.cli.streams import finish, note, on_bad, output, stage_report, stdin
+from ragcli.errors import UsageError
+from ragcli.jsonl import records
+from ragcli.records import Chunk
+
+if TYPE_CHECKING:
+    from ragcli.cli.progress import Progress
+    from ragcli.embedding import Embedder
+    from ragcli.records import Vector
+    from ragcli.report import Report
+
+
+def embed(
+    table: TableOption = None,
+    db: DbOption = DEFAULT_DB,
+    model: ModelOption = None,
+    device: DeviceOption = Device.auto,
+    prune: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prune", metavar="ROOT", help="Then remove chunks of files under ROOT that are gone; repeatable."
+        ),
+    ] = None,
+    report: ReportOption = None,
+    skip_bad: SkipBadOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Embed chunks into a table; only what is new or changed is embedded.
+
+    \b
+    Running it again changes nothing; a changed document replaces its own chunks; a run that was killed goes on
+    from what it had committed. Without -t, vector records go to stdout.
+
+    \b
+    ragcli load docs/ | ragcli split | ragcli embed -t kb --prune docs/
+    ragcli split < documents.jsonl | ragcli embed > vectors.jsonl
+    """
+    from ragcli.cli.progress import Progress
+
+    if prune and table is None:
+        raise UsageError("--prune needs a table.", hint="Name it with -t.")
+    counts = stage_report("embed")
+    stream = stdin("chunk records")
+    if table is not None:
+        from ragcli.store import table_uri
+
+        table_uri(db, table)  # a wrong name is said before anything is read
+    chunks = records(stream, Chunk, on_bad=on_bad(counts, skip_bad))
+    with Progress("embedding", quiet=quiet) as progress:
+        if table is None:
+            _to_stdout(chunks, model, device, counts, progress)
+        else:
+            _to_table(chunks, db, table, model, device, counts, progress, prune or [], quiet)
+    return finish(counts, report)
+
+
+def _vectors(chunks: Iterable[Chunk], embedder: Embedder, counts: Report, progress: Progress) -> Iterator[Vector]:
+    from ragcli.embedding import embed as embed_chunks
+
+    return embed_chunks(chunks, embedder, report=counts, progress=progress.advance)
+
+
+def _to_stdout(chunks: Iterator[Chunk], model: str | None, device: Device, counts: Report, progress: Progress) -> None:
+    from ragcli.embedding import open_embedder
+
+    first = next(chunks, None)
+    if first is None:
+        note("ragcli embed: no chunks came in.")
+        return
+    embedder = open_embedder(model, device=device.value)
+    with output() as out:
+        for vector in _vectors(_counted(_after(first, chunks), counts, progress), embedder, counts, progress):
+            out.write(vector)
+            counts.count("chunks_written")
+
+
+def _after(first: Chunk, rest: Iterator[Chunk]) -> Iterator[Chunk]:
+    yield first
+    yield from rest
+
+
+def _counted(chunks: Iterable[Chunk], counts: Report, progress: Progress) -> Iterator[Chunk]:
+    for chunk in chunks:
+        counts.count("chunks_in")
+        progress.seen()
+        yield chunk
+
+
+def _noted(chunks: Iterable[Chunk], progress: Progress) -> Iterator[Chunk]:
+    for chunk in chunks:
+        progress.seen()
+        yield chunk
+
+
+def _to_table(
+    chunks: Iterator[Chunk],
+    db: str,
+    name: str,
+    model: str | None,
+    device: Device,
+    counts: Report,
+    progress: Progress,
+    prune: list[str],
+    quiet: bool,
+) -> None:
+    first = next(chunks, None)
+    from ragcli.store import Table
+
+    if first is None:
+        note(f"ragcli embed: no chunks came in; the table {name!r} was left as it is.")
+    else:
+        _write(_after(first, chunks), first, db, name, model, device, counts, progress)
+    if prune:
+        from ragcli.indexing import maintain
+        from ragcli.indexing import prune as prune_table
+
+        opened = Table.open(db, name)
+        before = len(opened)
+        for source in prune_table(opened, prune):
+            note(f"ragcli embed: removed, the file is gone: {source}")
+        counts.count("chunks_pruned", before - len(opened))
+        maintain(opened)
+    if not quiet and (first is not None or prune):
+        opened = Table.open(db, name)
+        tally = counts.counts
+        removed = tally["chunks_replaced"] + tally["chunks_pruned"]
+        note(
+            f"ragcli embed: {db}/{name}: {len(opened)} chunks"
+            f" ({tally['chunks_written']} written, {tally['chunks_unchanged']} unchanged, {removed} removed)"
+        )
+
+
+def _write(
+    chunks: Iterator[Chunk],
+    first: Chunk,
+    db: str,
+    name: str,
+    model: str | None,
+    device: Device,
+    counts: Report,
+    progress: Progress,
+) -> None:
+    from ragcli.contract import check_contract, check_splitter
+    from ragcli.embedding import open_embedder
+    from ragcli.indexing import Writer
+    from ragcli.store import Table
+
+    exists = Table.exists(db, name)
+    opened = Table.open(db, name) if exists else None
+    wanted = model if model is not None or opened is None else str(opened.contract["model"]["id"])
+    embedder = open_embedder(wanted, device=device.value)
+    if opened is None:
+        contract = {"model": embedder.contract, "metric": "cosine", "splitter": first.splitter or None}
+        opened = Table.create(db, name, contract)
+    check_contract(opened, {"model": embedder.contract})
+    writer = Writer(opened, counts)
+    checked = check_splitter(opened, _noted(chunks, progress))
+    try:
+        for vector in _vectors(writer.fresh(checked), embedder, counts, progress):
+            writer.add(vector)
+    except BaseException:
+        writer.flush()  # what has been embedded is kept, whatever ends the run
+        raise
+    writer.finish()

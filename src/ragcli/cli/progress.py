@@ -1,0 +1,78 @@
+"""A progress bar on stderr, only where stderr is a terminal: done, rate, time left."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+_EVERY = 0.1
+
+
+class Progress:
+    """Counts what has come in and what is done.
+
+    The total is known only when the input has ended, so the bar shows what has come in so far as the total.
+
+    Args:
+        what: the verb in front of the bar.
+        quiet: show nothing.
+    """
+
+    def __init__(self, what: str, *, quiet: bool = False) -> None:
+        self._what = what
+        shown = not quiet and sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._bar: Any = None
+        self._task: Any = None
+        self._shown = shown
+        self._total = 0
+        self._done = 0
+        self._last = 0.0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._update()
+            self._bar.stop()
+
+    def seen(self) -> None:
+        """Note one item that has come in."""
+        self._total += 1
+        self._refresh()
+
+    def advance(self, n: int = 1) -> None:
+        """Note items that are done."""
+        self._done += n
+        self._refresh()
+
+    def _refresh(self) -> None:
+        if not self._shown or time.monotonic() - self._last < _EVERY:
+            return
+        self._last = time.monotonic()
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task(self._what, total=None, rate="")
+            self._began = time.monotonic()
+            self._bar.start()
+        self._update()
+
+    def _update(self) -> None:
+        rate = self._done / max(time.monotonic() - self._began, 1e-3)
+        self._bar.update(self._task, completed=self._done, total=self._total, rate=f"{rate:.1f}/s")

@@ -1,0 +1,138 @@
+"""``ragcli query``: questions to result records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+import typer
+
+from ragcli.cli.options import (
+    DEFAULT_DB,
+    DbOption,
+    Device,
+    DeviceOption,
+    ModelOption,
+    QueryFormat,
+    SearchMode,
+    SkipBadOption,
+    TableOption,
+)
+from ragcli.cli.searching import SearchSettings, results
+from ragcli.cli.streams import finish, is_terminal, note, on_bad, output, stage_report, stdin
+from ragcli.errors import UsageError
+from ragcli.questions import Question, question, read_questions
+from ragcli.records import Hit
+
+LONG = 2_000  # characters from which a question is longer than any embedding model reads
+
+ModeOption = Annotated[SearchMode, typer.Option("--mode", envvar="RAGCLI_MODE", help="How to search.")]
+KOption = Annotated[int, typer.Option("-k", "--top-k", metavar="N", envvar="RAGCLI_TOP_K", help="Hits a question.")]
+WhereOption = Annotated[
+    str | None,
+    typer.Option("--where", metavar="SQL", help='Only rows that meet this, as in "metadata.year >= 2020".'),
+]
+ExpandOption = Annotated[
+    int, typer.Option("--expand", metavar="N", help="Join N neighbouring chunks on each side to a hit's text.")
+]
+RerankOption = Annotated[
+    str | None, typer.Option("--rerank", metavar="MODEL", help="Order the first hits anew with a cross-encoder.")
+]
+
+
+def query(
+    questions: Annotated[
+        list[str] | None, typer.Argument(metavar="[QUESTION]…", help="Without one, questions come from stdin.")
+    ] = None,
+    table: TableOption = None,
+    db: DbOption = DEFAULT_DB,
+    mode: ModeOption = SearchMode.hybrid,
+    k: KOption = 5,
+    where: WhereOption = None,
+    expand: ExpandOption = 0,
+    rerank: RerankOption = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show rank, score and contribution of every stage, and the tokens.")
+    ] = False,
+    model: ModelOption = None,
+    device: DeviceOption = Device.auto,
+    skip_bad: SkipBadOption = False,
+    format_: Annotated[
+        QueryFormat | None,
+        typer.Option("--format", help="jsonl for programs, table for people, trec for trec_eval."),
+    ] = None,
+) -> int:
+    """Search a table.
+
+    \b
+    Questions on stdin: one a line, or JSON Lines with id and text (queries.jsonl of BEIR as it is). A question
+    that finds nothing is a result with an empty list.
+
+    \b
+    ragcli query -t kb "How long is the warranty?" -k 3
+    ragcli query -t kb --where "source LIKE 'contracts/%'" < questions.txt | ragcli ask
+    ragcli query -t kb --format trec < queries.jsonl > run.trec
+    """
+    if table is None:
+        raise UsageError("no table was named.", hint="Name it with -t, as in: ragcli query -t kb 'How long …?'")
+    counts = stage_report("query")
+    if questions:
+        asked = iter([question(text) for text in questions])
+        if not all(text.strip() for text in questions):
+            raise UsageError("the question is empty.")
+    else:
+        asked = read_questions(stdin("questions"), on_bad=on_bad(counts, skip_bad))
+    found = results(
+        warned(asked),
+        SearchSettings(
+            db=db,
+            table=table,
+            model=model,
+            device=device,
+            mode=mode,
+            k=k,
+            where=where,
+            expand=expand,
+            rerank=rerank,
+            explain=explain,
+        ),
+    )
+    shape = format_ or (QueryFormat.table if is_terminal() else QueryFormat.jsonl)
+    with output() as out:
+        if shape is QueryFormat.table:
+            from ragcli.cli.display import show_results
+
+            show_results(found)
+        elif shape is QueryFormat.trec:
+            for result in found:
+                for line in trec(result.id, result.hits):
+                    out.line(line)
+        else:
+            for result in found:
+                out.write(result)
+    return finish(counts, None)
+
+
+def warned(asked: Iterable[Question]) -> Iterator[Question]:
+    """Pass questions on; say where one is longer than the search reads."""
+    for one in asked:
+        if len(one.text) > LONG:
+            note(
+                f"ragcli query: the question {one.text[:40]!r}… has {len(one.text)} characters; the embedding model"
+                " reads its beginning, the full-text search its beginning and end."
+            )
+        yield one
+
+
+def trec(query_id: str, hits: list[Hit]) -> list[bytes]:
+    """Return the lines of a TREC run: query, Q0, document, rank, score, tag; each document once, at its best.
+
+    The document is the given id (``metadata.id``) where there is one, else the source.
+    """
+    best: dict[str, float] = {}
+    for hit in hits:
+        name = str(hit.metadata.get("id") or hit.source)
+        best.setdefault("%20".join(name.split()), hit.score)
+    return [
+        f"{query_id} Q0 {name} {rank} {score:.6f} ragcli".encode() for rank, (name, score) in enumerate(best.items(), 1)
+    ]

@@ -1,0 +1,61 @@
+"""What ``query`` and ``ask -t`` share: opening table and model, and searching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ragcli.cli.options import Device, SearchMode
+from ragcli.questions import Question
+from ragcli.records import Result
+
+if TYPE_CHECKING:
+    from ragcli.reranking import Reranker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings:
+    """The flags of a search."""
+
+    db: str
+    table: str
+    model: str | None
+    device: Device
+    mode: SearchMode
+    k: int
+    where: str | None
+    expand: int
+    rerank: str | None
+    explain: bool = False
+
+
+def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator[Result]:
+    """Open what the search needs and return the results, in order."""
+    from ragcli.retrieval import search
+    from ragcli.store import Table
+
+    table = Table.open(settings.db, settings.table)
+    embedder = None
+    if settings.mode is not SearchMode.text:
+        from ragcli.embedding import open_embedder
+
+        model = settings.model if settings.model is not None else str(table.contract["model"]["id"])
+        embedder = open_embedder(model, device=settings.device.value)
+    reranker: Reranker | None = None
+    if settings.rerank is not None:
+        from ragcli.models import resolve
+        from ragcli.reranking import CrossEncoder
+
+        reranker = CrossEncoder(str(resolve(settings.rerank).path), settings.rerank)
+    return search(
+        questions,
+        table,
+        embedder=embedder,
+        mode=settings.mode.value,
+        k=settings.k,
+        where=settings.where,
+        expand=settings.expand,
+        reranker=reranker,
+        explain=settings.explain,
+    )
