@@ -24,6 +24,7 @@ CONTEXT = 0.4
 WEAK = 0.25
 KIND = 0.3
 RANK = 0.05
+LEAST_CLAUSES = 50  # rarity among fewer clauses says little
 
 _KINDS: tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...] = (
     (
@@ -135,7 +136,7 @@ def gather(question: Query, hits: Sequence[Hit]) -> Evidence:
         for hit, clauses in zip(hits, cut, strict=True)
     ]
     around = [_context(question, hit) for hit in hits]
-    total = sum(map(len, cut))
+    total = max(LEAST_CLAUSES, sum(map(len, cut)))
     count = [0] * len(question.meaning)
     for units_of_hit in held:
         for numbers in units_of_hit.values():

@@ -13,17 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ragcli.answering.terms import RUNS, fold, stem
+from ragcli.splitting.sentences import sentence_spans
 
 _CLAUSE = re.compile(r"[，；：、;]+[”’」』）》)]*|[,:]+[\"”’)]*\s+|\s[—–-]+\s")
 _COMBINING = re.compile("[\u0300-\u036f]")
-_SENTENCE = re.compile(r"[^。！？!?…\n.]*(?:[。！？!?…]+[”’」』）》)\"]*|\.(?=\s|$)|\n|\.|$)")
-
-
-def sentence_spans(text: str) -> list[tuple[int, int]]:
-    return [m.span() for m in _SENTENCE.finditer(text) if m.end() > m.start()]
-
+_JOINED = re.compile("[\u0300-\u036f\u200d\u20d0-\u20f0\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
 
 _LEAST_CLAUSE = 6  # characters: a shorter piece joins the next one, so that lists do not fall to crumbs
+_MOST_CLAUSE = 120  # characters: a longer piece is cut, at white space where it has some
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +75,25 @@ def units(text: str) -> list[Unit]:
 
 
 def _add(found: list[Unit], text: str, start: int, end: int, sentence: int) -> None:
+    while end - start > _MOST_CLAUSE:
+        cut = _cut(text, start, start + _MOST_CLAUSE)
+        _add_piece(found, text, start, cut, sentence)
+        start = cut
+    _add_piece(found, text, start, end, sentence)
+
+
+def _cut(text: str, start: int, end: int) -> int:
+    """Return where to cut a text that has no clause of at most ``end - start`` characters."""
+    half = (start + end) // 2
+    for at in range(end, half, -1):
+        if text[at].isspace():
+            return at
+    while end > half and (_JOINED.match(text, end) or text[end - 1] == "\u200d"):
+        end -= 1
+    return end
+
+
+def _add_piece(found: list[Unit], text: str, start: int, end: int, sentence: int) -> None:
     piece = text[start:end]
     bare = piece.strip()
     if bare:

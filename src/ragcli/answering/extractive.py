@@ -1,0 +1,188 @@
+"""The built-in answerer: quotes the sentences of the hits that answer a question, word for word. No model.
+
+`ragcli.answering.evidence` scores every clause. The best clause is quoted with as much of its sentence as fits,
+then the next best, as long as it is nearly as good and room is left. Neighbouring clauses become one quote; what two
+overlapping chunks share is quoted once.
+
+Measured by ``benchmarks/answer.py``; its figures stand in `Extractive`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ragcli.answering.citations import marker
+from ragcli.answering.evidence import Evidence, Scored, gather, read_question
+from ragcli.answering.prompt import messages, refusal, render
+from ragcli.answering.protocols import Quote, Reply
+from ragcli.errors import UsageError
+from ragcli.records import Hit
+
+DEFAULT_CHARACTERS = 200
+LEAST_CHARACTERS = 20
+RATIO = 0.5  # a clause is quoted too if it scores at least this part of the best
+CANDIDATES = 40  # clauses that are looked at, best first
+MARKER = len(" [99]")  # characters that a quote costs beyond its own
+FOUND = 0.3  # refuse when the best hit holds less of the question's weight than this
+BEST = 0.2  # refuse when the best clause scores less than this
+
+_LOOSE = "，、；：,;: \t\r\n\v\f\u00a0\u3000"  # not quoted at the end of a clause
+
+
+class Extractive:
+    """Answers with exact quotes from the hits, or says that the documents do not answer.
+
+    Args:
+        max_characters: the most characters of an answer, markers included; at least 20.
+
+    Raises:
+        UsageError: ``max_characters`` is too small.
+    """
+
+    def __init__(self, max_characters: int = DEFAULT_CHARACTERS) -> None:
+        if max_characters < LEAST_CHARACTERS:
+            raise UsageError(
+                f"an answer of at most {max_characters} characters holds no sentence.",
+                hint=f"Allow at least {LEAST_CHARACTERS}.",
+            )
+        self.max_characters = max_characters
+
+    @property
+    def name(self) -> str:
+        """What the answer record's ``model`` says."""
+        return "extractive"
+
+    def reply(self, question: str, hits: Sequence[Hit]) -> Reply:
+        """Answer one question; hits are in order of rank, best first, and may be none."""
+        evidence = gather(read_question(question), hits)
+        quotes = [] if _is_silent(evidence) else _choose(evidence, hits, self.max_characters)
+        if not quotes:
+            return Reply(text=refusal(question), refused=True, extra={"extractive": True})
+        text = " ".join(hits[q.hit].text[q.start : q.end] + marker(n) for n, q in enumerate(quotes, 1))
+        return Reply(text=text, quotes=quotes, extra={"extractive": True})
+
+    def prompt(self, question: str, hits: Sequence[Hit]) -> str:
+        """Return the question and the numbered hits as a language model would be shown them."""
+        return render(messages(question, hits))
+
+
+def _is_silent(evidence: Evidence) -> bool:
+    best = max((max(scored.values, default=0.0) for scored in evidence.hits), default=0.0)
+    return evidence.found < FOUND or best < BEST
+
+
+@dataclass(slots=True)
+class _Selection:
+    """The clauses chosen so far, by the number of their hit, within a budget of characters."""
+
+    hits: Sequence[Hit]
+    by_hit: dict[int, Scored]
+    budget: int
+    taken: dict[int, set[int]] = field(default_factory=dict)
+
+    def spans(self, hit: int, clauses: set[int]) -> list[tuple[int, int]]:
+        """Return the slices that a hit's clauses make, neighbours joined."""
+        runs: list[list[int]] = []
+        for at in sorted(clauses):
+            if runs and runs[-1][1] == at:
+                runs[-1][1] = at + 1
+            else:
+                runs.append([at, at + 1])
+        units, text = self.by_hit[hit].clauses, self.hits[hit].text
+        spans = []
+        for first, after in runs:
+            start = units[first].start
+            end = start + len(text[start : units[after - 1].end].rstrip(_LOOSE))
+            if end > start:
+                spans.append((start, end))
+        return spans
+
+    def add(self, hit: int, clauses: Sequence[int]) -> bool:
+        """Add the clauses that no other hit has brought yet, if all of them fit; say whether they did."""
+        more = self.taken.get(hit, set()) | {at for at in clauses if not self._is_repeated(hit, at)}
+        sizes = [
+            end - start + MARKER
+            for index, chosen in {**self.taken, hit: more}.items()
+            for start, end in self.spans(index, chosen)
+        ]
+        if sum(sizes) > self.budget:
+            return False
+        if more:
+            self.taken[hit] = more
+        return True
+
+    def _is_repeated(self, hit: int, at: int) -> bool:
+        """Whether a clause of another hit says the same: the same place of a document, or the same words."""
+        unit, own = self.by_hit[hit].clauses[at], self.hits[hit]
+        words = own.text[unit.start : unit.end].rstrip(_LOOSE)
+        for index, chosen in self.taken.items():
+            if index == hit:
+                continue
+            other = self.hits[index]
+            for taken in chosen:
+                quoted = self.by_hit[index].clauses[taken]
+                if words == other.text[quoted.start : quoted.end].rstrip(_LOOSE):
+                    return True
+                if (
+                    own.document_id == other.document_id
+                    and own.start + unit.start < other.start + quoted.end
+                    and other.start + quoted.start < own.start + unit.end
+                ):
+                    return True
+        return False
+
+
+def _choose(evidence: Evidence, hits: Sequence[Hit], budget: int) -> list[Quote]:
+    """Return the slices to quote, the best hit's first, each hit's in order; empty where nothing scores."""
+    ranked = heapq.nlargest(
+        CANDIDATES,
+        ((value, -scored.hit, -at) for scored in evidence.hits for at, value in enumerate(scored.values) if value > 0),
+    )
+    if not ranked:
+        return []
+    chosen = _Selection(hits, {scored.hit: scored for scored in evidence.hits}, budget)
+    for value, hit, at in ranked:
+        if value < RATIO * ranked[0][0]:
+            break
+        if -at not in chosen.taken.get(-hit, ()):
+            _take(chosen, -hit, -at)
+    if not any(chosen.taken.values()):
+        _, hit, at = ranked[0]
+        unit = evidence.hits[-hit].clauses[-at]
+        return [Quote(-hit, unit.start, min(unit.end, unit.start + budget - MARKER))]
+    return [
+        Quote(hit, start, end) for hit, clauses in chosen.taken.items() for start, end in chosen.spans(hit, clauses)
+    ]
+
+
+def _take(chosen: _Selection, hit: int, at: int) -> None:
+    """Add the sentence of a clause; if it is too long, the clause and what fits around it, better side first."""
+    scored = chosen.by_hit[hit]
+    clauses, values = scored.clauses, scored.values
+    sentence = clauses[at].sentence
+    first, after = at, at + 1
+    while (
+        first > 0
+        and clauses[first - 1].sentence == sentence
+        and clauses[at].end - clauses[first - 1].start <= chosen.budget
+    ):
+        first -= 1
+    while (
+        after < len(clauses)
+        and clauses[after].sentence == sentence
+        and clauses[after].end - clauses[at].start <= chosen.budget
+    ):
+        after += 1
+    if chosen.add(hit, range(first, after)) or not chosen.add(hit, [at]):
+        return
+    low, high = at, at + 1
+    while True:
+        beside = [side for side in (low - 1, high) if first <= side < after]
+        for side in sorted(beside, key=lambda side: values[side], reverse=True):
+            if chosen.add(hit, [side]):
+                low, high = min(low, side), max(high, side + 1)
+                break
+        else:
+            return
