@@ -34,7 +34,7 @@ class PackedModel:
     def __init__(self, path: Path) -> None:
         self._raw = np.memmap(path, dtype=np.uint8, mode="r")
         try:
-            self._read(memoryview(self._raw))
+            self._read(self._raw.data)
         except (struct.error, ValueError, UnicodeDecodeError) as error:
             raise ModelError(
                 f"the built-in model's file {path} is not laid out as expected: {error}.",
@@ -91,7 +91,7 @@ class PackedModel:
         """Return a packed tensor (rows, columns) in float32."""
         scales, nibbles = self.blocks(name, rows)
         values = (nibbles.astype(np.float32) - 8) * scales.astype(np.float32)[..., None]
-        return values.reshape(rows, -1)  # type: ignore[no-any-return]
+        return values.reshape(rows, -1)
 
 
 def _write_json(path: Path, value: object) -> None:

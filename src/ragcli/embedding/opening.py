@@ -1,0 +1,73 @@
+"""Choosing a backend: a model's name to an embedder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragcli.models.folder import resolve
+
+if TYPE_CHECKING:
+    from ragcli.embedding.protocols import Embedder
+    from ragcli.splitting import TokenCounter
+
+_OPENAI = "openai:"
+
+
+def open_embedder(model: str | None = None, *, device: str = "auto") -> Embedder:
+    """Open an embedding model.
+
+    Args:
+        model: None for the built-in one, a hub's name, a folder, or ``openai:NAME``.
+        device: auto, cpu, cuda or mps. With a GPU, torch; else ONNX Runtime where the folder has a graph.
+
+    Raises:
+        ModelError: the model is not here or cannot be loaded.
+        MissingExtraError: a package for it is not installed.
+    """
+    if model is not None and model.startswith(_OPENAI):
+        from ragcli.embedding.openai import OpenAIEmbedder
+
+        return OpenAIEmbedder(model[len(_OPENAI) :])
+    from ragcli.embedding.onnx import OnnxEmbedder, graph_of
+    from ragcli.embedding.profile import profile
+
+    folder = resolve(model)
+    how = profile(folder)
+    graph = graph_of(folder.path)
+    if graph is not None and (device == "cpu" or (device == "auto" and not _gpu())):
+        return OnnxEmbedder(folder, how, graph)
+    from ragcli.embedding.torch import TorchEmbedder
+
+    return TorchEmbedder(folder, how, device)
+
+
+def _gpu() -> bool:
+    """Whether a CUDA device can be used, without importing torch where there is no driver."""
+    import os
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    if os.name == "posix" and not Path("/dev/nvidiactl").exists():
+        return False
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def token_counter(model: str | None = None) -> TokenCounter:
+    """Return what counts a text's tokens as the model does, for ``split --unit tokens``.
+
+    Its limit is what the model reads, less the special tokens and the prefix of a passage.
+    """
+    from ragcli.embedding.profile import profile
+    from ragcli.embedding.tokens import load_tokenizer
+    from ragcli.splitting import HuggingFaceCounter
+
+    folder = resolve(model)
+    how = profile(folder)
+    tokenizer = load_tokenizer(folder.path)
+    return HuggingFaceCounter(tokenizer, how.max_tokens - len(tokenizer.encode(how.passage).ids))

@@ -1,0 +1,95 @@
+"""The `embed` stage: chunks to vectors, in windows, in order, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
+
+from ragcli.embedding.protocols import Embedder
+from ragcli.records import Chunk, Vector
+from ragcli.report import Report
+
+WINDOW = 64  # chunks that are sorted by length and embedded together
+WINDOW_CHARACTERS = 1_000_000
+_FIELDS = [field.name for field in fields(Chunk)]
+
+
+def passage_text(chunk: Chunk, *, headings: bool = False) -> str:
+    """Return what is embedded of a chunk: the repeated table header, if any, and the text.
+
+    Args:
+        chunk: the chunk.
+        headings: put title and headings before it. Off by default: on CMRC2018 (vectors alone, title before
+            the text) recall@1 goes from .9450 to .9475 and recall@5 from .9863 to .9851, which is nothing.
+    """
+    parts = [chunk.title or "", *chunk.headings] if headings else []
+    parts += [chunk.header, chunk.text]
+    return "\n".join(dict.fromkeys(part for part in parts if part))
+
+
+def embed(
+    chunks: Iterable[Chunk],
+    embedder: Embedder,
+    *,
+    headings: bool = False,
+    report: Report | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Vector]:
+    """Yield a vector record for each chunk, in order.
+
+    Args:
+        chunks: the chunks; vector records of this very model pass through as they are.
+        embedder: the model.
+        headings: put title and headings before the text.
+        report: counts ``chunks_truncated`` and ``tokens_truncated``, and notes each as skipped: the chunk is
+            there, but its vector does not know its end.
+        progress: called with the number of chunks done.
+    """
+    return _embed(chunks, embedder, headings, report or Report("embed"), progress)
+
+
+def _embed(
+    chunks: Iterable[Chunk],
+    embedder: Embedder,
+    headings: bool,
+    report: Report,
+    progress: Callable[[int], None] | None,
+) -> Iterator[Vector]:
+    name = str(embedder.contract["id"])
+    for window in _windows(chunks):
+        missing = [at for at, chunk in enumerate(window) if not (isinstance(chunk, Vector) and chunk.model == name)]
+        texts = [passage_text(window[at], headings=headings) for at in missing]
+
+        def truncated(place: int, lost: int, window: list[Chunk] = window, missing: list[int] = missing) -> None:
+            chunk = window[missing[place]]
+            report.count("chunks_truncated")
+            report.count("tokens_truncated", lost)
+            reason = f"{lost} tokens beyond what the model reads are not in the vector"
+            report.lose("truncated", chunk.source, reason, chunk=chunk.id, tokens=lost)
+
+        made: dict[int, list[float]] = {}
+        if texts:
+            vectors = embedder.encode(texts, "passage", on_truncated=truncated)
+            made = dict(zip(missing, vectors.tolist(), strict=True))
+        for at, chunk in enumerate(window):
+            if at in made:
+                values = {field: getattr(chunk, field) for field in _FIELDS}
+                yield Vector(**values, vector=made[at], model=name)
+            else:
+                assert isinstance(chunk, Vector)
+                yield chunk
+        if progress is not None:
+            progress(len(window))
+
+
+def _windows(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    window: list[Chunk] = []
+    size = 0
+    for chunk in chunks:
+        window.append(chunk)
+        size += len(chunk.text)
+        if len(window) >= WINDOW or size >= WINDOW_CHARACTERS:
+            yield window
+            window, size = [], 0
+    if window:
+        yield window
