@@ -24,7 +24,7 @@ def load_tokenizer(folder: Path) -> Any:
         raise ModelError(f"the model folder {folder} has no tokenizer.json.")
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001  # the library raises bare Exception
+    except Exception as error:  # the library raises bare Exception
         raise ModelError(f"the model's file {path} is damaged: {error}.", hint="Fetch the model again.") from error
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -80,9 +80,9 @@ def write_onnx(model: PackedModel, path: Path) -> None:
 def _embeddings(graph: _Graph, model: PackedModel) -> str:
     """Add words + positions + the type, normalised; the words stay in 4 bits (48 MB where 32 bits take 384)."""
     scales, nibbles = model.blocks("emb.word", model.words)
-    flat = nibbles.reshape(model.words, -1)
+    flat = nibbles.reshape(model.words, -1) ^ 8  # nibble - 8, as a signed 4-bit number
     packed = (flat[:, 0::2] | (flat[:, 1::2] << 4)).astype(np.uint8)
-    words = helper.make_tensor("words", TensorProto.UINT4, (model.words, model.hidden), packed.tobytes(), raw=True)
+    words = helper.make_tensor("words", TensorProto.INT4, (model.words, model.hidden), packed.tobytes(), raw=True)
     graph.constants.append(words)
     graph.constant("word.scales", scales.astype(np.float32))
     attributes = {"gather_axis": 0, "quantize_axis": 1, "block_size": BLOCK}
