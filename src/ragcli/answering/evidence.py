@@ -30,32 +30,46 @@ _KINDS: tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...] = (
     (
         "time",
         re.compile(
-            r"何时|什么时候|什么时间|哪[一]?[年天日月]|几[年月日号]|年份|日期|哪个?(?:年代|世纪|朝代|时期|月)|\bwhen\b|\bwhat (?:year|date|day|month)\b|\bwhich (?:year|date|day|month)\b"
+            r"何时|什么时候|什么时间|哪[一]?[年天日月]|几[年月日号]|年份|日期|哪个?(?:年代|世纪|朝代|时期|月)|"
+            r"\bwhen\b|\bwhat (?:year|date|day|"
+            r"month)\b|\bwhich (?:year|date|day|month)\b"
         ),
         re.compile(
-            r"\d+\s*(?:年|月|日|世纪|时|點|点)|[一二三四五六七八九十]+(?:年|月|日|世纪)|年代|时期|朝|\b1\d{3}\b|\b20\d\d\b|\b(?:january|february|march|april|may|june|july|august|september|october|november|december|century|century|spring|summer|autumn|winter|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b"
+            r"\d+\s*(?:年|月|日|世纪|时|點|点)|[一二三四五六七八九十]+(?:年|月|日|世纪)|年代|时期|朝|"
+            r"\b1\d{3}\b|\b20\d\d\b|\b(?:january|"
+            r"february|march|april|may|june|july|august|september|october|november|december|century|"
+            r"spring|summer|autumn|winter|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b"
         ),
     ),
     (
         "number",
         re.compile(
-            r"多少|几|多[长高大远久重深宽快厚]|比例|面积|人口|\bhow (?:many|much|long|far|old|tall|high|large|big|fast|wide|deep|heavy|often)\b"
+            r"多少|几|多[长高大远久重深宽快厚]|比例|面积|人口|\bhow (?:many|much|long|far|old|tall|high|large|"
+            r"big|fast|wide|deep|"
+            r"heavy|often)\b"
         ),
         re.compile(
-            r"\d|[一二三四五六七八九十百千万亿两]+[个名位种条座部次届岁年月天日章人家张间层所支只枚项件元米公里吨倍%％]|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|twenty|thirty|forty|fifty|hundred|thousand|million|half|twice|once)\b"
+            r"\d|"
+            r"[一二三四五六七八九十百千万亿两]+[个名位种条座部次届岁年月天日章人家张间层所支只枚项件元米公里吨倍%％]|"
+            r"\b(?:two|three|four|five|six|seven|"
+            r"eight|nine|ten|eleven|twelve|dozen|twenty|thirty|forty|fifty|hundred|thousand|million|half|twice|"
+            r"once)\b"
         ),
     ),
     (
         "reason",
         re.compile(r"为什么|为何|原因|因何|因什么|\bwhy\b|\breason\b"),
         re.compile(
-            r"因|由于|所以|为了|導致|导致|使得|\b(?:because|since|due|owing|so|therefore|order|reason|avoid|cause[ds]?)\b"
+            r"因|由于|所以|为了|導致|导致|使得|\b(?:because|since|due|owing|so|therefore|order|reason|avoid|"
+            r"cause[ds]?)\b"
         ),
     ),
     (
         "place",
         re.compile(
-            r"哪里|哪儿|何地|何处|什么地方|哪[一个]?[个]?(?:省|市|县|区|国家|国|城市|州|地方|地区|城)|\bwhere\b|\b(?:which|what) (?:country|city|place|town|continent|state|region)\b"
+            r"哪里|哪儿|何地|何处|什么地方|哪[一个]?[个]?(?:省|市|县|区|国家|国|城市|州|地方|地区|城)|"
+            r"\bwhere\b|\b(?:which|what) (?:country|"
+            r"city|place|town|continent|state|region)\b"
         ),
         re.compile(r"[省市县區区国州镇村岛路街港山]|位于|\b(?:in|at|near|on|from)\b"),
     ),

@@ -25,8 +25,7 @@ LEAST_CHARACTERS = 20
 RATIO = 0.5  # a clause is quoted too if it scores at least this part of the best
 CANDIDATES = 40  # clauses that are looked at, best first
 MARKER = len(" [99]")  # characters that a quote costs beyond its own
-FOUND = 0.3  # refuse when the best hit holds less of the question's weight than this
-BEST = 0.2  # refuse when the best clause scores less than this
+CONFIDENCE = 0.12  # refuse below: the part of the question that a hit holds, times the best clause's score
 
 _LOOSE = "，、；：,;: \t\r\n\v\f\u00a0\u3000"  # not quoted at the end of a clause
 
@@ -70,7 +69,7 @@ class Extractive:
 
 def _is_silent(evidence: Evidence) -> bool:
     best = max((max(scored.values, default=0.0) for scored in evidence.hits), default=0.0)
-    return evidence.found < FOUND or best < BEST
+    return evidence.found * best < CONFIDENCE
 
 
 @dataclass(slots=True)

@@ -35,15 +35,20 @@ _FUNCTION = frozenset(
     "的了是在有和与及或以于于为被把从到对将其之而也都又就但并等所由这那此该它他她们我你您個个一不上中下"
     "着过会可能要让使给向则因且若如吧啊嘛地得么麼這為於與們"
 )
-_STOP = frozenset(
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_STOP = _words(
     """a about above after again all also am an and any are aren as at be been before being below between both but by
     can cannot could did didn do does doesn doing don done during each either else ever every few for from further get
     give given had has hasn have haven having he her here hers him his how i if in into is isn it its itself just let
     ll many may me might more most much must my neither no nor not of off on once one only or other our out over own
     per please re same shall she should so some such t tell than that the their them then there these they this those
     through to too under until up upon us ve very was wasn we were weren what when where whether which while who whom
-    whose why will with within without would you your s d m name called call say said according mention mentioned
-    """.split()
+    whose why will with within without would you your s d m name called call say said according mention mentioned"""
 )
 
 
@@ -100,9 +105,7 @@ def stem(word: str) -> str:
             word = word[: -len(ending)] + ("y" if ending in ("ies", "ied") else "")
             break
     else:
-        if word.endswith("ed") and len(word) > 4:
-            word = word[:-2]
-        elif word.endswith("es") and len(word) > 4 and word[-3] in "sxzh":
+        if len(word) > 4 and (word.endswith("ed") or (word.endswith("es") and word[-3] in "sxzh")):
             word = word[:-2]
         elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
             word = word[:-1]
