@@ -212,6 +212,9 @@ def test_a_question_of_20_000_characters_is_answered() -> None:
         "保" * 500_000 + ZH + "修" * 500_000,
         "保修期，" * 250_000 + ZH,
         "word " * 200_000 + ZH,
+        "," * 500_000 + ":" * 500_000 + ZH,
+        " -" * 250_000 + " " * 500_000 + ZH,
+        "e\u0301" * 500_000 + ZH,
     ],
 )
 def test_a_chunk_of_a_million_characters_is_answered(text: str) -> None:

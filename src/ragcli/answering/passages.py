@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from ragcli.answering.terms import RUNS, fold, stem
 from ragcli.splitting.sentences import sentence_spans
 
-_CLAUSE = re.compile(r"[，；：、;]+[”’」』）》)]*|[,:]+[\"”’)]*\s+|\s[—–-]+\s")
+# Bounded repeats: a megabyte of commas is not to be tried from each of them to the end.
+_CLAUSE = re.compile(r"[，；：、;]+[”’」』）》)]*|[,:]{1,3}[\"”’)]{0,3}\s+|\s[—–-]{1,3}\s")
 _COMBINING = re.compile("[\u0300-\u036f]")
 _JOINED = re.compile("[\u0300-\u036f\u200d\u20d0-\u20f0\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
 

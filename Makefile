@@ -1,0 +1,40 @@
+# make demo: set up, index the documents in examples/, and answer two questions.
+# make test: set up, and run the tests.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+DEMO := .demo
+
+.PHONY: demo test check slow clean
+.NOTPARALLEL:
+
+# The CPU build of torch is a test's only; ragcli itself runs on ONNX Runtime.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/ragcli load examples/ | $(BIN)/ragcli split | $(BIN)/ragcli embed -d $(DEMO) -t kb --prune examples/
+	$(BIN)/ragcli ask -d $(DEMO) -t kb "手机的保修期是多久？" --format table
+	$(BIN)/ragcli ask -d $(DEMO) -t kb "How many days of paid leave do employees get?" --format table
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not slow"
+
+clean:
+	rm -rf $(VENV) $(DEMO)
