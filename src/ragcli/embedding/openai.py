@@ -77,8 +77,7 @@ class OpenAIEmbedder:
         out = np.concatenate(parts)
         if self._dimension and out.shape[1] != self._dimension:
             raise ServiceError(
-                f"{self._url}: {self._name} gave vectors of {out.shape[1]} dimensions;"
-                f" {self._dimension} are expected."
+                f"{self._url}: {self._name} gave vectors of {out.shape[1]} dimensions; {self._dimension} are expected."
             )
         return out
 

