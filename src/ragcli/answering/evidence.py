@@ -19,11 +19,11 @@ from ragcli.records import Hit
 
 SAME_SENTENCE = 0.8
 BESIDE = 0.6
-NEAR = 0.3
-CONTEXT = 0.4
-WEAK = 0.25
+NEAR = 0.4
+CONTEXT = 0.7
+WEAK = 0.5
 KIND = 0.3
-RANK = 0.05
+RANK = 0.07
 LEAST_CLAUSES = 50  # rarity among fewer clauses says little
 
 _KINDS: tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...] = (

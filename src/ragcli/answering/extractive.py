@@ -25,13 +25,19 @@ LEAST_CHARACTERS = 20
 RATIO = 0.5  # a clause is quoted too if it scores at least this part of the best
 CANDIDATES = 40  # clauses that are looked at, best first
 MARKER = len(" [99]")  # characters that a quote costs beyond its own
-CONFIDENCE = 0.12  # refuse below: the part of the question that a hit holds, times the best clause's score
+CONFIDENCE = 0.145  # refuse below: the part of the question that a hit holds, times the best clause's score
 
 _LOOSE = "，、；：,;: \t\r\n\v\f\u00a0\u3000"  # not quoted at the end of a clause
 
 
 class Extractive:
     """Answers with exact quotes from the hits, or says that the documents do not answer.
+
+    On CMRC 2018, five whole passages a question, the questions of half of the passages held out from tuning: a quote
+    holds a gold answer for .928 of the questions whose passage was found (the first 200 characters of the first
+    hit: .620; the sentence that shares most with the question and what follows it: .831). Of these .020 are
+    refused. Refused are .777 with the gold passage taken away and .990 with the hits of another question. Without
+    titles, over both halves, .876 hold a gold answer and .027 are refused.
 
     Args:
         max_characters: the most characters of an answer, markers included; at least 20.
