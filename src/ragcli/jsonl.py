@@ -103,15 +103,22 @@ def objects(
         yield number, value
 
 
-def records(stream: Iterable[bytes], cls: type[R], *, name: str = "stdin", on_bad: OnBad | None = None) -> Iterator[R]:
-    """Yield the records of one type that a binary stream holds.
+def records(
+    stream: Iterable[bytes],
+    cls: type[R],
+    *others: type[R],
+    name: str = "stdin",
+    on_bad: OnBad | None = None,
+) -> Iterator[R]:
+    """Yield the records of one type, or of the other types given, that a binary stream holds.
 
     Raises:
         InputError: a line is no such record and there is no ``on_bad``; it names the line.
     """
+    kinds: dict[object, type[R]] = {other.type: other for other in others}
     for number, value in objects(stream, name=name, on_bad=on_bad):
         try:
-            yield cls.from_dict(value)
+            yield kinds.get(value.get("type"), cls).from_dict(value)
         except InputError as error:
             bad = InputError(
                 f"{name}, line {number}: {error.message}.",

@@ -26,11 +26,13 @@ _NUMERALS = re.compile("[〇零一二三四五六七八九十百千万亿]{2,}|(
 _CODES = re.compile(r"[A-Za-z0-9]+(?:[-_/.][A-Za-z0-9]+)+", re.ASCII)
 _JOINTS = re.compile("[-_/.]")
 _MAX_CODE = 40
+_ENDLESS = re.compile(r"\w{1000}")  # ICU takes quadratic time over a run without a break
 
 
 def fold(text: str) -> str:
     """Return the text in the form that is indexed: NFKC, numerals set apart, joined forms of codes added."""
     text = unicodedata.normalize("NFKC", text)
+    text = _ENDLESS.sub(r"\g<0> ", text)
     text = _NUMERALS.sub(r" \g<0> ", text)
     joined = [
         _JOINTS.sub("", code)

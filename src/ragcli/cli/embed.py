@@ -21,12 +21,11 @@ from ragcli.cli.options import (
 from ragcli.cli.streams import finish, note, on_bad, output, stage_report, stdin
 from ragcli.errors import UsageError
 from ragcli.jsonl import records
-from ragcli.records import Chunk
+from ragcli.records import Chunk, Vector
 
 if TYPE_CHECKING:
     from ragcli.cli.progress import Progress
     from ragcli.embedding import Embedder
-    from ragcli.records import Vector
     from ragcli.report import Report
 
 
@@ -65,7 +64,7 @@ def embed(
         from ragcli.store import table_uri
 
         table_uri(db, table)  # a wrong name is said before anything is read
-    chunks = records(stream, Chunk, on_bad=on_bad(counts, skip_bad))
+    chunks = records(stream, Chunk, Vector, on_bad=on_bad(counts, skip_bad))
     with Progress("embedding", quiet=quiet) as progress:
         if table is None:
             _to_stdout(chunks, model, device, counts, progress)

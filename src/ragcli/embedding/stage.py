@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 
 from ragcli.embedding.protocols import Embedder
+from ragcli.errors import RagcliError
 from ragcli.records import Chunk, Vector
 from ragcli.report import Report
 
@@ -85,7 +86,15 @@ def _embed(
 def _windows(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
     window: list[Chunk] = []
     size = 0
-    for chunk in chunks:
+    failed: RagcliError | None = None
+    source = iter(chunks)
+    while True:
+        try:
+            chunk = next(source, None)
+        except RagcliError as error:  # a bad line: what came before it is delivered first
+            failed, chunk = error, None
+        if chunk is None:
+            break
         window.append(chunk)
         size += len(chunk.text)
         if len(window) >= WINDOW or size >= WINDOW_CHARACTERS:
@@ -93,3 +102,5 @@ def _windows(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
             window, size = [], 0
     if window:
         yield window
+    if failed is not None:
+        raise failed

@@ -1,0 +1,67 @@
+"""What the tests share: the real command as a process, and a table made through the real pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "tests" / "data"
+RAGCLI = Path(sys.executable).with_name("ragcli")
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment without settings that would change what ragcli does."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("RAGCLI_")}
+    kept.pop("COLUMNS", None)
+    return {**kept, "PATH": f"{RAGCLI.parent}{os.pathsep}{kept['PATH']}", "XDG_CONFIG_HOME": "/nonexistent", **more}
+
+
+def run(*args: str | Path, stdin: bytes = b"", cwd: Path | None = None, timeout: float = 120, **more: str):
+    """Run ragcli; return the finished process with bytes."""
+    return subprocess.run(
+        [RAGCLI, *map(str, args)], input=stdin, capture_output=True, cwd=cwd, timeout=timeout, env=environment(**more)
+    )
+
+
+def lines(data: bytes) -> list[dict]:
+    """The JSON objects of a stream."""
+    return [json.loads(line) for line in data.splitlines() if line]
+
+
+def jsonl(*values: dict) -> bytes:
+    """A stream of JSON objects."""
+    return b"".join(json.dumps(value, ensure_ascii=False).encode() + b"\n" for value in values)
+
+
+def chunk(number: int, text: str, source: str = "a.txt", **more) -> dict:
+    """A chunk record; its place is made up from its number."""
+    start = number * 1000
+    return {
+        "type": "chunk",
+        "id": f"chunk-{number}",
+        "document_id": f"document-{source}",
+        "source": source,
+        "text": text,
+        "start": start,
+        "end": start + len(text),
+        **more,
+    }
+
+
+@pytest.fixture(scope="session")
+def kb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database whose table ``kb`` holds the example documents, made by load | split | embed."""
+    db = tmp_path_factory.mktemp("db")
+    pipe = f"ragcli load examples | ragcli split | ragcli embed -d '{db}' -t kb"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", pipe], cwd=ROOT, env=environment(), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return db
