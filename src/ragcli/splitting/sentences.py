@@ -68,6 +68,7 @@ _ITEM = re.compile(
 )
 _WRAP_LATIN = 40  # a shorter line was not wrapped, it ends
 _WRAP_CJK = 25
+_LOOK_BACK = 512  # characters looked at for the beginning of a line
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
@@ -190,7 +191,8 @@ def _line_ends(text: str, begin: int, following: int, run: str) -> bool:
         return True
     if _ITEM.match(text, following):
         return True
-    line = text.rfind("\n", 0, begin) + 1
+    low = max(0, begin - _LOOK_BACK)  # a bound, or a text with other line ends than \n would cost its square
+    line = text.rfind("\n", low, begin) + 1 or low
     head = text[line : line + 1]
     if head and head in "#|":
         return True
