@@ -19,17 +19,19 @@ from ragcli.records import Json
 
 POOLINGS = ("mean", "cls", "lasttoken")
 _QWEN = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
+_INSTRUCT = _QWEN + " "
 _BGE_ZH = "为这个句子生成表示以用于检索相关文章："
 _BGE_EN = "Represent this sentence for searching relevant passages: "
 # Name of the folder or of the model -> pooling, prefix of a query, prefix of a passage. The models' own cards.
 _FAMILIES: tuple[tuple[str, str, str, str], ...] = (
     (r"qwen3?-embedding", "lasttoken", _QWEN, ""),
-    (r"e5-mistral|e5.*instruct", "lasttoken", _QWEN, ""),
+    (r"e5-mistral", "lasttoken", _INSTRUCT, ""),
+    (r"e5.*instruct", "mean", _INSTRUCT, ""),
     (r"e5", "mean", "query: ", "passage: "),
     (r"bge-m3", "cls", "", ""),
     (r"bge.*-zh", "cls", _BGE_ZH, ""),
     (r"bge", "cls", _BGE_EN, ""),
-    (r"gte-qwen", "lasttoken", _QWEN, ""),
+    (r"gte-qwen", "lasttoken", _INSTRUCT, ""),
     (r"gte-.*(?:-v1\.5|multilingual)", "cls", "", ""),
     (r"gte", "mean", "", ""),
     (r"minilm|mpnet", "mean", "", ""),
@@ -85,8 +87,10 @@ def profile(model: ModelFolder) -> Profile:
     if pooling is None:
         pooling = family[1] if family else "mean"
     prompts = (_json(folder / "config_sentence_transformers.json") or {}).get("prompts") or {}
-    query = prompts.get("query", family[2] if family else "")
-    passage = prompts.get("passage", prompts.get("document", family[3] if family else ""))
+    if not any(prompts.values()):  # sentence-transformers writes empty ones for a model that it has no word on
+        prompts = {"query": family[2], "passage": family[3]} if family else {}
+    query = prompts.get("query")
+    passage = prompts.get("passage") or prompts.get("document")
     settings = _json(folder / "sentence_bert_config.json") or {}
     limit = settings.get("max_seq_length") or _limit(folder, config)
     dimension = config.get("hidden_size") or config.get("dim") or config.get("d_model")

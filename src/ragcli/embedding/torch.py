@@ -53,6 +53,7 @@ class TorchEmbedder:
         self._device = torch_device(device)
         try:
             import torch
+            from safetensors import SafetensorError
             from transformers import AutoModel, AutoTokenizer
             from transformers.utils import logging
         except ImportError as error:
@@ -65,7 +66,7 @@ class TorchEmbedder:
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(model.path, local_files_only=True)
             self._net: Any = AutoModel.from_pretrained(model.path, dtype=dtype, local_files_only=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise ModelError(f"the model folder {model.path} cannot be loaded: {reason}") from error
         self._net.to(self._device).eval()

@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,6 +26,8 @@ NAMES = ("builtin", ID)
 MAKER = 2  # raised when what is written below changes, so that old folders are made anew
 _WEIGHTS = "e5-small-q4.bin"
 _MANIFEST = "ragcli.json"
+_TEMPORARY = ".unpacking-"
+_STALE = 3600.0  # seconds
 
 _log = logging.getLogger("ragcli")
 
@@ -61,7 +64,8 @@ def unpack(models: Path) -> tuple[Path, str]:
     _log.info("unpacking the built-in embedding model into %s (once)", folder)
     try:
         models.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=models))
+        _sweep(models)
+        temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=models))
     except OSError as error:
         raise ModelError(
             f"cannot unpack the built-in model into {models}: {error.strerror}.",
@@ -79,11 +83,21 @@ def unpack(models: Path) -> tuple[Path, str]:
     except OSError as error:
         raise ModelError(
             f"cannot unpack the built-in model into {models}: {error.strerror}.",
-            hint="It needs 350 MB of space; RAGCLI_CACHE names another folder.",
+            hint="It needs 330 MB of space; RAGCLI_CACHE names another folder.",
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder, content
+
+
+def _sweep(models: Path) -> None:
+    """Remove what killed runs left behind; an unpacking takes seconds, so that an hour is long past its end."""
+    for left in models.glob(_TEMPORARY + "*"):
+        try:
+            if time.time() - left.stat().st_mtime > _STALE:
+                shutil.rmtree(left, ignore_errors=True)
+        except OSError:
+            pass
 
 
 def _manifest(folder: Path) -> Json | None:
@@ -91,7 +105,17 @@ def _manifest(folder: Path) -> Json | None:
         value = loads((folder / _MANIFEST).read_bytes())
     except (OSError, ValueError):
         return None
-    return value if isinstance(value, dict) and "hash" in value else None
+    if not isinstance(value, dict) or "hash" not in value:
+        return None
+    for name, size in dict(value.get("files") or {}).items():
+        try:
+            whole = (folder / name).stat().st_size == size
+        except OSError:
+            whole = False
+        if not whole:
+            _log.warning("the built-in model's file %s is damaged; the model is unpacked again", folder / name)
+            return None
+    return value
 
 
 def _make(source: Path, folder: Path) -> str:
@@ -110,6 +134,7 @@ def _make(source: Path, folder: Path) -> str:
     digest.update(f"maker {MAKER}".encode())
     content = digest.hexdigest()
     # Last: a folder without it is no model.
-    (folder / _MANIFEST).write_bytes(dumps({"id": ID, "hash": content, "maker": MAKER}))
+    files = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
+    (folder / _MANIFEST).write_bytes(dumps({"id": ID, "hash": content, "maker": MAKER, "files": files}))
     os.chmod(folder, 0o755)  # noqa: PTH101
     return content

@@ -59,7 +59,7 @@ def _double_array(root: dict[int, object]) -> list[int]:
     used[0] = 1
     place = 0  # the search goes on from the last place: quick, at the price of some holes
     bases = {0}  # two nodes on one base would read each other's children
-    waiting: list[tuple[int, dict[int, object]]] = [(0, root)]
+    waiting: list[tuple[int, dict[int, object]]] = [(0, root)] if root else []
     while waiting:
         at, node = waiting.pop()
         # 1. Find a base whose places for the leaf (0) and all children are free.

@@ -206,8 +206,6 @@ def write_tokenizer(model: PackedModel, folder: Path) -> None:
 
 def write_safetensors(model: PackedModel, folder: Path) -> None:
     """Write ``model.safetensors`` in half precision, under transformers' names for a BertModel."""
-    from safetensors.numpy import save_file
-
     hidden, inner = model.hidden, model.inner
     half = np.float16
     tensors = {
@@ -234,4 +232,19 @@ def write_safetensors(model: PackedModel, folder: Path) -> None:
         for short, long in norms.items():
             tensors[f"{here}{long}.weight"] = model.full(f"l{layer}.{short}.w", hidden).astype(half)
             tensors[f"{here}{long}.bias"] = model.full(f"l{layer}.{short}.b", hidden).astype(half)
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    _save_safetensors(tensors, folder / "model.safetensors")
+
+
+def _save_safetensors(tensors: dict[str, Array], path: Path) -> None:
+    """Write half-precision tensors: the length of the header (uint64), the header in JSON, the values in its order."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    at = 0
+    for name, value in tensors.items():
+        header[name] = {"dtype": "F16", "shape": list(value.shape), "data_offsets": [at, at + value.nbytes]}
+        at += value.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as stream:
+        stream.write(struct.pack("<Q", len(text)) + text)
+        for value in tensors.values():
+            stream.write(np.ascontiguousarray(value).data)

@@ -77,7 +77,8 @@ def _cached(name: str) -> list[Path]:
     found: list[Path] = []
     if name.count("/") != 1:
         return found
-    home = os.environ.get("HF_HOME") or Path("~/.cache/huggingface").expanduser()
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    home = os.environ.get("HF_HOME") or caches / "huggingface"
     hub = Path(os.environ.get("HF_HUB_CACHE") or Path(home, "hub"), "models--" + name.replace("/", "--"))
     try:
         revision = (hub / "refs" / "main").read_text().strip()
