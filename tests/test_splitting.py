@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,8 +27,6 @@ MARKED = st.lists(
                 "~~~\n",
                 "- x\n",
                 "\r\n",
-            ]
-            + [
                 "\n\n",
                 " ",
                 "。",
@@ -74,7 +74,7 @@ def test_any_text_keeps_its_offsets(text, size, data):
     overlap = data.draw(st.integers(0, size - 1))
     chunks = list(split([document(text)], size=size, overlap=overlap))
     check(text, chunks)
-    for before, chunk in zip(chunks, chunks[1:], strict=False):
+    for before, chunk in pairwise(chunks):
         assert before.end - chunk.start <= overlap
     for chunk in chunks:
         assert len(chunk.text) + (len(chunk.header) + 1 if chunk.header else 0) <= size
@@ -145,6 +145,50 @@ def test_sentences(text, want):
 def test_bad_settings_are_named_at_once(bad):
     with pytest.raises(UsageError):
         split([], **bad)
+
+
+def test_sentences_overlap_and_no_more_than_asked():
+    text = "".join(f"这是第{n}句话，内容不长。" for n in range(50))
+    chunks = list(split([document(text)], size=100, overlap=30))
+    check(text, chunks)
+    for before, chunk in pairwise(chunks):
+        assert 0 < before.end - chunk.start <= 30
+        assert chunk.text.startswith("这是第") and chunk.text.endswith("。")
+
+
+def test_windows_line_ends():
+    text = "# A\r\n\r\n" + "word " * 20 + "\r\n\r\n- x\r\n- y\r\n\r\n# B\r\n\r\n" + "word " * 20
+    chunks = list(split([document(text)], size=130))
+    check(text, chunks)
+    assert [chunk.headings for chunk in chunks] == [["A"], ["B"]]
+
+
+def test_what_belongs_together_is_not_parted():
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    for part in (family, "e\u0301", "\U0001f1e8\U0001f1f3"):
+        text = part * 40
+        for chunk in split([document(text)], size=len(part) * 3 + 1):
+            assert chunk.text == part * (len(chunk.text) // len(part))
+
+
+def test_the_loaders_headings_slides_and_sheets_count():
+    text = "x" * 50 + "\n\n" + "y" * 50
+    spans = [{"start": 0, "end": 50, "slide": 1, "headings": ["One", "Two"]}, {"start": 52, "end": 102, "sheet": "S"}]
+    chunks = list(split([document(text, spans=spans)], size=60))
+    assert [(chunk.headings, chunk.pages) for chunk in chunks] == [(["One", "Two"], [1]), (["S"], [])]
+
+
+def test_one_document_at_a_time():
+    taken = []
+
+    def source():
+        for n in range(3):
+            taken.append(n)
+            yield document("text")
+
+    stream = split(source())
+    next(stream)
+    assert taken == [0]
 
 
 def test_counts_add_up():

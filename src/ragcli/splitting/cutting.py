@@ -8,7 +8,7 @@ from ragcli.splitting.blocks import CODE, TABLE, TEXT, Block, skip_blank, skip_s
 from ragcli.splitting.sentences import boundaries
 
 _AHEAD = 64  # characters after a place that decide whether a sentence ends there
-_PAUSES = ("，", "、", "；", "：", ", ", "; ", "; ")
+_PAUSES = ("，", "、", "；", "：", ", ", "; ", ": ")
 _JOINED = 64  # characters looked back over for the beginning of what belongs together
 
 
@@ -71,21 +71,21 @@ def cut_inside(text: str, start: int, limit: int, end: int) -> tuple[int, int]:
             best = limit
     if best == limit:
         for at in range(limit, max(start, limit - _JOINED), -1):
-            if not _together(text, at):
+            if not _together(text, start, at):
                 best = at
                 break
     return trim(text, start, best), skip_space(text, best, end)
 
 
-def _together(text: str, at: int) -> bool:
+def _together(text: str, start: int, at: int) -> bool:
     char, before = text[at], text[at - 1]
     if char < "\u0300" and before < "\u0300":
         return before == "\r" and char == "\n"
     if before == "\u200d" or char in "\u200c\u200d" or "\U0001f3fb" <= char <= "\U0001f3ff":
         return True
     if "\U0001f1e6" <= char <= "\U0001f1ff":
-        flags = 0
-        while flags < _JOINED and at > flags and "\U0001f1e6" <= text[at - 1 - flags] <= "\U0001f1ff":
+        flags = 0  # counted from where the piece begins: a flag is a pair
+        while at - flags > start and "\U0001f1e6" <= text[at - 1 - flags] <= "\U0001f1ff":
             flags += 1
         return flags % 2 == 1
     if "\udc00" <= char <= "\udfff" and "\ud800" <= before <= "\udbff":
