@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -55,7 +55,8 @@ def script(shell: Shell) -> str:
         if not sub.hidden
     }
     makers = {Shell.bash: _bash, Shell.zsh: _zsh, Shell.fish: _fish}
-    return _HEADER.format(shell=shell.value) + makers[shell](tree)
+    first = "#compdef ragcli\n" if shell is Shell.zsh else ""  # zsh reads it on the first line only
+    return first + _HEADER.format(shell=shell.value) + makers[shell](tree)
 
 
 _Tree = dict[str, tuple[str, list[_Option]]]
@@ -69,8 +70,8 @@ def _option(parameter: Any) -> _Option:
     names = (*parameter.opts, *parameter.secondary_opts)
     if getattr(parameter, "is_flag", False):
         takes = ""
-    elif getattr(parameter.type, "choices", None):
-        takes = " ".join(str(getattr(choice, "value", choice)) for choice in parameter.type.choices)
+    elif choices := _choices(parameter.type_descriptor.annotation):
+        takes = " ".join(choices)
     elif "--table" in names:
         takes = "tables"
     elif _FILES & set(names):
@@ -78,6 +79,13 @@ def _option(parameter: Any) -> _Option:
     else:
         takes = "any"
     return _Option(names, _first_sentence(parameter.help or ""), takes, bool(parameter.multiple))
+
+
+def _choices(annotation: Any) -> list[str]:
+    for one in (annotation, *get_args(annotation)):
+        if isinstance(one, type) and issubclass(one, Enum):
+            return [str(choice.value) for choice in one]
+    return []
 
 
 def _bash(tree: _Tree) -> str:
@@ -126,7 +134,11 @@ _ragcli() {
   esac
   case $cur in
     -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
-    *) [ "${COMP_WORDS[1]}" = load ] && compopt -o filenames 2>/dev/null && COMPREPLY=($(compgen -f -- "$cur")) ;;
+    *)
+      if [ "${COMP_WORDS[1]}" = load ]; then
+        compopt -o filenames 2>/dev/null
+        COMPREPLY=($(compgen -f -- "$cur"))
+      fi ;;
   esac
 }
 
@@ -156,9 +168,7 @@ def _zsh(tree: _Tree) -> str:
         body = " \\\n        ".join([*specs, "--help'[Show the help]'", rest])
         cases.append(f"    {name})\n      _arguments \\\n        {body} ;;")
     return (
-        """#compdef ragcli
-
-_ragcli_tables() {
+        """_ragcli_tables() {
   local db=${RAGCLI_DB:-.ragcli} i
   for ((i = 1; i < $#words; i++)); do
     case $words[i] in -d|--db) db=$words[i+1] ;; esac

@@ -1,0 +1,91 @@
+# Completion of ragcli; made by 'ragcli completion bash'.
+_ragcli_tables() {
+  local i db=${RAGCLI_DB:-.ragcli}
+  for ((i = 1; i < ${#COMP_WORDS[@]} - 1; i++)); do
+    case ${COMP_WORDS[i]} in -d|--db) db=${COMP_WORDS[i+1]} ;; esac
+  done
+  local table
+  for table in "$db"/*.lance; do [ -e "$table" ] && table=${table##*/} && echo "${table%.lance}"; done
+}
+
+_ragcli() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W 'load split embed query ask --help --version' -- "$cur"))
+    return
+  fi
+  case ${COMP_WORDS[1]} in
+    load)
+      case $prev in
+        --include) return ;;
+        --exclude) return ;;
+        --encoding) return ;;
+        --text-field) return ;;
+        --id-field) return ;;
+        --title-field) return ;;
+        --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--include --exclude --gitignore --no-gitignore --hidden --encoding --text-field --id-field --title-field --null -0 --report --format --quiet -q --help' ;;
+    split)
+      case $prev in
+        --size) return ;;
+        --overlap) return ;;
+        --unit) COMPREPLY=($(compgen -W "chars tokens" -- "$cur")); return ;;
+        --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--size --overlap --unit --model -m --report --skip-bad --format --help' ;;
+    embed)
+      case $prev in
+        --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
+        --prune) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      words='--table -t --db -d --model -m --device --prune --report --skip-bad --quiet -q --help' ;;
+    query)
+      case $prev in
+        --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --mode) COMPREPLY=($(compgen -W "hybrid vector text" -- "$cur")); return ;;
+        -k|--top-k) return ;;
+        --where) return ;;
+        --expand) return ;;
+        --rerank) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table trec" -- "$cur")); return ;;
+      esac
+      words='--table -t --db -d --mode -k --top-k --where --expand --rerank --explain --model -m --device --skip-bad --format --help' ;;
+    ask)
+      case $prev in
+        --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --llm) return ;;
+        --mode) COMPREPLY=($(compgen -W "hybrid vector text" -- "$cur")); return ;;
+        -k|--top-k) return ;;
+        --where) return ;;
+        --expand) return ;;
+        --rerank) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--table -t --db -d --llm --mode -k --top-k --where --expand --rerank --model -m --device --show-prompt --skip-bad --format --help' ;;
+  esac
+  case $cur in
+    -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
+    *)
+      if [ "${COMP_WORDS[1]}" = load ]; then
+        compopt -o filenames 2>/dev/null
+        COMPREPLY=($(compgen -f -- "$cur"))
+      fi ;;
+  esac
+}
+
+complete -F _ragcli ragcli
