@@ -70,7 +70,9 @@ def test_zsh(folder):
         "zsh", ["-f", "-i"], cwd=str(folder), env=environment(TERM="dumb", PS1="> "), encoding="utf-8", timeout=20
     )
     try:
-        shell.sendline(f"fpath=('{ROOT}/completions' $fpath); autoload -Uz compinit; compinit -u -D; PS1='ready> '")
+        shell.sendline(
+            f"fpath=('{ROOT}/completions' $fpath); autoload -Uz compinit; compinit -u -D; unsetopt beep; PS1='ready> '"
+        )
         shell.expect("ready> ")
         for typed, completed in {
             "ragcli emb\t": "ragcli embed ",
