@@ -87,9 +87,8 @@ class Walker:
     def files(self, given: str) -> Iterator[tuple[str, Path] | LoadError]:
         """Yield (source, path) of each file below a folder, or the error of a folder not readable."""
         top = Path(given)
-        yield from self._walk(
-            top, Path(os.path.abspath(top)), given.rstrip("/") or "/", "", self._above(top.absolute())
-        )  # noqa: PTH100
+        real = Path(os.path.abspath(top))  # noqa: PTH100 - resolve() would follow the links of the name given
+        yield from self._walk(top, real, given.rstrip("/") or "/", "", self._above(real))
 
     def _walk(
         self, folder: Path, real: Path, source: str, inside: str, rules: Rules

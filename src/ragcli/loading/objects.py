@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ragcli.errors import InputError, LoadError
@@ -62,12 +64,28 @@ def _failed(item: Item, message: str, place: int | None = None) -> None:
 
 def load_jsonl(item: Item) -> Iterator[Document]:
     """Yield a document for each line, in constant memory; a bad line is a failure and the rest goes on."""
-    with item.open() as stream:
-        for number, value in lines(
-            stream, name=item.source, on_bad=lambda error: _failed(item, error.message.removeprefix(item.source + ", "))
-        ):
+    last = b""
+
+    def bad(error: InputError) -> None:
+        reason = error.message.removeprefix(f"{item.source}, ")
+        item.report.count("records_seen")
+        _failed(item, reason, int(reason[5 : reason.index(":")]))
+
+    def kept(stream: Iterable[bytes]) -> Iterator[bytes]:
+        nonlocal last
+        for last in stream:
+            yield last
+
+    with item.open() as opened:
+        stream: Iterable[bytes] = opened
+        if item.options.encoding is not None or opened.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            # Only UTF-8 can be split into lines as bytes.
+            stream = io.BytesIO(decode(item, item.read()).encode("utf-8", "surrogatepass"))
+        else:
+            opened.seek(0)
+        for number, value in lines(kept(stream), name=item.source, on_bad=bad):
             item.report.count("records_seen")
-            sha256 = hashlib.sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()
+            sha256 = hashlib.sha256(last).hexdigest()
             try:
                 document = record(item, value, number, sha256, "jsonl")
             except InputError as error:

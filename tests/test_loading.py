@@ -1,0 +1,204 @@
+"""Loading real files, broken files, odd names, encodings and addresses."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from ragcli.errors import UsageError
+from ragcli.loading import load, paths_from
+from ragcli.report import Report
+
+DOCS = Path(__file__).parent / "data" / "docs"
+ROWS = [json.loads(line) for line in (DOCS / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+CHINESE = "北京故宫博物院建立于1925年，位于北京故宫紫禁城内，是中国最大的古代文化艺术博物馆。游客很多，天气很好。\n" * 4
+
+
+def run(*inputs, **options):
+    report = Report("load")
+    documents = list(load(inputs, report=report, **options))
+    counts = report.counts
+    assert counts["files_seen"] == counts["files_loaded"] + counts["files_failed"] + counts["files_skipped"]
+    assert counts["documents"] == len(documents)
+    return documents, report
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row["format"] + str(n) for n, row in enumerate(ROWS)])
+def test_real_file(row):
+    documents, report = run(DOCS / row["path"])
+    if row["must_fail"]:
+        assert not documents
+        assert report.counts["files_failed"] == 1
+        assert "password" in report.losses[0]["reason"]
+        return
+    text = "\n".join(document.text for document in documents)
+    for wanted in row["must_contain"]:
+        assert "".join(wanted.split()) in "".join(text.split())
+    for unwanted in row.get("should_not_contain", ()):
+        assert unwanted not in text
+    assert not report.failed
+    if row["format"] == "pdf":
+        assert len(documents[0].spans) == row["pages_or_null"]
+
+
+def test_structure():
+    (duck,), _ = run(DOCS / "wiki_duck.html")
+    assert "\n## " in duck.text and "Duck" in duck.title
+    (word,), _ = run(DOCS / "markitdown_test.docx")
+    assert word.title and "\n## " in word.text and "| --- |" in word.text
+    (fang,), _ = run(DOCS / "SimFang-variant.pdf")
+    assert "全世界无产者，联合起来" in fang.text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030", "gbk"])
+def test_chinese_encodings(tmp_path, encoding):
+    (tmp_path / "a.txt").write_bytes(CHINESE.encode(encoding))
+    (document,), _ = run(tmp_path)
+    assert document.text == CHINESE
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("big5", "臺灣的國立故宮博物院收藏了許多歷史文物，每年都有很多遊客前來參觀，這裡的天氣很好。\n" * 4),
+        ("shift_jis", "東京は日本の首都であり、世界最大級の都市です。多くの人々が暮らしています。\n" * 4),
+        ("cp1252", "Le café était très agréable, et l’été à Genève fut une fête à ne pas oublier.\n" * 4),
+    ],
+)
+def test_other_encodings(tmp_path, encoding, text):
+    (tmp_path / "a.txt").write_bytes(text.encode(encoding))
+    assert run(tmp_path)[0][0].text == text
+    assert run(tmp_path, encoding=encoding)[0][0].text == text
+
+
+def test_wrong_encoding_is_never_silent(tmp_path):
+    (tmp_path / "a.txt").write_bytes(CHINESE.encode("gb18030"))
+    documents, report = run(tmp_path, encoding="utf-8")
+    assert not documents and "--encoding" in report.losses[0]["reason"]
+    (tmp_path / "a.txt").write_bytes((CHINESE * 9).encode() + "好".encode()[:2])
+    documents, report = run(tmp_path)
+    assert documents[0].text.startswith(CHINESE) and report.losses[0]["kind"] == "replaced"
+    with pytest.raises(UsageError, match="nonesuch"):
+        load([], encoding="nonesuch")
+
+
+def test_broken_files_do_not_stop_the_rest(tmp_path):
+    (tmp_path / "a.docx").write_bytes((DOCS / "markitdown_test.docx").read_bytes()[:5000])
+    (tmp_path / "b.pdf").write_bytes((DOCS / "scotus-transcript-p1.pdf").read_bytes()[:3000])
+    (tmp_path / "c.json").write_text("{")
+    (tmp_path / "d.txt").write_text("good")
+    documents, report = run(tmp_path, tmp_path / "none.txt")
+    assert [document.text for document in documents] == ["good"]
+    failed = [Path(loss["source"]).name for loss in report.losses if loss["kind"] == "failed"]
+    assert failed == ["a.docx", "b.pdf", "c.json", "none.txt"]
+
+
+def test_zip_bomb_fails(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.docx", "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("word/document.xml", "w") as part:
+            for _ in range(513):
+                part.write(bytes(1 << 20))
+    _, report = run(tmp_path)
+    assert "unpacks to" in report.losses[0]["reason"]
+
+
+def test_content_decides_the_type(tmp_path):
+    (tmp_path / "word.pdf").write_bytes((DOCS / "markitdown_test.docx").read_bytes())
+    (tmp_path / "blob.txt").write_bytes(bytes(range(256)) * 9)
+    documents, report = run(tmp_path)
+    assert [document.format for document in documents] == ["docx"]
+    assert report.counts["files_skipped"] == 1
+    _, report = run(tmp_path / "blob.txt")
+    assert report.counts["files_failed"] == 1
+
+
+def test_odd_names_in_order(tmp_path):
+    names = [b"a b.txt", b"new\nline.txt", b"odd\xff.txt", b"q'\".txt", "保修.txt".encode()]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"text")
+    documents, _ = run(f"{tmp_path}/")
+    expected = sorted(f"{tmp_path}/{os.fsdecode(name)}" for name in names)
+    assert [document.source for document in documents] == expected
+    listed = b"\0".join(os.fsencode(document.source) for document in documents)
+    assert [document.source for document in load(paths_from(BytesIO(listed), null=True))] == expected
+
+
+def test_gitignore_globs_hidden_and_links(tmp_path):
+    for name in ("a.md", "b.txt", "deep/c.md", "deep/keep.log", "deep/drop.log", "x.log", ".hid.md", ".git/h.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / ".gitignore").write_text("*.log\n")
+    (tmp_path / "deep" / ".gitignore").write_text("!keep.log\n")
+    (tmp_path / "deep" / "loop").symlink_to(tmp_path)
+    (tmp_path / "z.md").symlink_to(tmp_path / "a.md")
+
+    def names(folder=tmp_path, **options):
+        return [document.text for document in run(folder, **options)[0]]
+
+    assert names() == ["a.md", "b.txt", "deep/c.md", "deep/keep.log"]
+    assert names(tmp_path / "deep", hidden=False)[:2] == ["deep/c.md", "deep/keep.log"]
+    assert names(include=["*.md"], exclude=["deep/"]) == ["a.md"]
+    assert "x.log" in names(gitignore=False) and ".hid.md" in names(hidden=True)
+
+
+def test_jsonl(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"_id":"d1","title":"T","text":"one","lang":"zh"}\n{bad\n{"q":"two"}\n', encoding="utf-8")
+    (document,), report = run(file)
+    assert (document.text, document.title, document.source) == ("one", "T", f"{file}#d1")
+    assert document.metadata == {"lang": "zh", "id": "d1"}
+    assert [loss["line"] for loss in report.losses] == [2, 3]
+    assert run(file, text_field="q")[0][0].text == "two"
+    (tmp_path / "b.json").write_text(json.dumps([{"text": "x"}, {"text": "y"}]))
+    assert [document.text for document in run(tmp_path / "b.json")[0]] == ["x", "y"]
+    (tmp_path / "c.jsonl").write_text(json.dumps(document.to_dict()))
+    assert run(tmp_path / "c.jsonl")[0] == [document]
+
+
+def test_csv_and_front_matter(tmp_path):
+    (tmp_path / "a.csv").write_text('name;note\nA;"two\nlines"\n\nB;b\n')
+    documents, _ = run(tmp_path / "a.csv")
+    assert documents[0].text == "name: A\nnote: two\nlines"
+    assert [document.source[-2:] for document in documents] == ["#2", "#5"]
+    (tmp_path / "b.md").write_text("---\ntitle: Hello\nlang: en\n---\n# First\n")
+    (document,), _ = run(tmp_path / "b.md")
+    assert (document.title, document.metadata, document.text) == ("Hello", {"lang": "en"}, "# First\n")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def test_address():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(DOCS)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}"
+        documents, report = run(f"{address}/gb2312.html", f"{address}/none.html")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert [document.source for document in documents] == [f"{address}/gb2312.html"]
+    assert "404" in report.losses[0]["reason"]
+
+
+def test_plain_text_imports_nothing_heavy(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    code = (
+        "import sys; from ragcli.loading import load; assert list(load([sys.argv[1]]));"
+        "heavy = {'lxml','trafilatura','docx','pypdfium2','httpx','numpy','pyarrow'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
