@@ -114,6 +114,7 @@ class Tokens:
         self._counter = counter
         self._known = (-1, -1, 0)  # start, end and count of the slice that was counted last
         self._header = ("", 0)
+        self._width = 3.0  # characters a token, as met so far
 
     def _count(self, text: str) -> int:
         return len(self._counter.spans(text))
@@ -157,15 +158,14 @@ class Tokens:
             return start
         stop = min(end, start + room * _CHARACTERS_A_TOKEN)
         take = room
-        near = min(stop, start + room * 6)  # most often enough, and a quarter of the work
-        while True:
+        near = min(stop, start + int(room * self._width) + 16)  # as wide as the tokens were so far
+        spans = self._counter.spans(self.text[start:near])
+        while len(spans) <= room:
+            if near >= stop:
+                return stop
+            near = min(stop, start + 2 * (near - start))
             spans = self._counter.spans(self.text[start:near])
-            if len(spans) <= room:
-                if near >= stop:
-                    return stop
-                near = stop
-                continue
-            break
+        self._width = 1.2 * (near - start) / len(spans)
         while take > 0:
             # A token may reach back over the one before (byte pieces of a character): cut before what overflows.
             place = start + min(spans[take - 1][1], spans[take][0] if spans[take][0] > 0 else spans[take - 1][1])

@@ -84,6 +84,8 @@ def _split(
             pieces = pack(text, places.name(blocks(text)), measure, overlap)
         for piece in pieces:
             low, high = piece.start, piece.end
+            if high - low == 1 and not measure.fits(low, high):
+                report.lose("failed", document.source, f"the character at {low} alone is more tokens than {size}")
             report.count("chunks_out")
             yield Chunk(
                 id=content_id(document.id, str(low), str(high)),
