@@ -58,7 +58,7 @@ def test_structure():
     assert "全世界无产者，联合起来" in fang.text
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030", "gbk"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "gb18030", "gbk"])
 def test_chinese_encodings(tmp_path, encoding):
     (tmp_path / "a.txt").write_bytes(CHINESE.encode(encoding))
     (document,), _ = run(tmp_path)
@@ -102,10 +102,12 @@ def test_broken_files_do_not_stop_the_rest(tmp_path):
 
 
 def test_zip_bomb_fails(tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.docx", "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("word/document.xml", "w") as part:
-            for _ in range(513):
-                part.write(bytes(1 << 20))
+    with (
+        zipfile.ZipFile(tmp_path / "a.docx", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("word/document.xml", "w") as part,
+    ):
+        for _ in range(513):
+            part.write(bytes(1 << 20))
     _, report = run(tmp_path)
     assert "unpacks to" in report.losses[0]["reason"]
 

@@ -73,8 +73,9 @@ def load_jsonl(item: Item) -> Iterator[Document]:
 
     def kept(stream: Iterable[bytes]) -> Iterator[bytes]:
         nonlocal last
-        for last in stream:
-            yield last
+        for line in stream:
+            last = line
+            yield line
 
     with item.open() as opened:
         stream: Iterable[bytes] = opened

@@ -35,10 +35,16 @@ _HINT = "Pass --encoding NAME (such as gb18030, big5 or cp1252) if you know it."
 
 
 def _utf16(data: bytes) -> str | None:
-    even, odd = data[0::2].count(0), data[1::2].count(0)
-    if odd and not even:
-        return "utf-16-le"
-    return "utf-16-be" if even and not odd else None
+    """Return the UTF-16 that bytes without a BOM are in, if they are text in it."""
+    even, odd = data[0:_SAMPLE:2].count(0), data[1:_SAMPLE:2].count(0)
+    if bool(even) == bool(odd):
+        return None
+    name = "utf-16-le" if odd else "utf-16-be"
+    try:
+        text = codecs.getincrementaldecoder(name)().decode(data[:_SAMPLE])
+    except UnicodeDecodeError:
+        return None
+    return name if all(char.isprintable() or char.isspace() for char in text) else None
 
 
 def looks_binary(head: bytes) -> bool:
