@@ -56,9 +56,14 @@ def _embed(
     report: Report,
     progress: Callable[[int], None] | None,
 ) -> Iterator[Vector]:
-    name = str(embedder.contract["id"])
+    contract = embedder.contract
+    name, dimension = str(contract["id"]), int(contract["dimension"])
+
+    def done(chunk: Chunk) -> bool:
+        return isinstance(chunk, Vector) and chunk.model == name and len(chunk.vector) == dimension
+
     for window in _windows(chunks):
-        missing = [at for at, chunk in enumerate(window) if not (isinstance(chunk, Vector) and chunk.model == name)]
+        missing = [at for at, chunk in enumerate(window) if not done(chunk)]
         texts = [passage_text(window[at], headings=headings) for at in missing]
 
         def truncated(place: int, lost: int, window: list[Chunk] = window, missing: list[int] = missing) -> None:

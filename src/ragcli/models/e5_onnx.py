@@ -23,7 +23,8 @@ _MICROSOFT = "com.microsoft"
 class _Graph:
     """Nodes and constants as they are added."""
 
-    def __init__(self) -> None:
+    def __init__(self, full: bool) -> None:
+        self.full = full
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
@@ -36,7 +37,10 @@ class _Graph:
         return output
 
     def linear(self, name: str, source: str, weight: Array, bias: Array) -> str:
-        """Add source @ weight.T + bias in int8, a scale for each output."""
+        """Add source @ weight.T + bias in int8, a scale for each output; or in float32."""
+        if self.full:
+            product = self.node("MatMul", [source, self.constant(name + ".w", weight.T)], name + ".product")
+            return self.node("Add", [product, self.constant(name + ".b", bias)], name)
         scale = np.maximum(np.abs(weight).max(axis=1), 1e-12) / 127
         whole = np.clip(np.rint(weight / scale[:, None]), -127, 127).astype(np.int8)
         inputs = [source, self.constant(name + ".w", whole.T), self.constant(name + ".s", scale.astype(np.float32))]
@@ -44,9 +48,15 @@ class _Graph:
         return self.node("DynamicQuantizeMatMul", inputs, name, _MICROSOFT)
 
 
-def write_onnx(model: PackedModel, path: Path) -> None:
-    """Write the graph: ``input_ids`` (1, tokens) int64 to ``last_hidden_state`` (1, tokens, hidden) float32."""
-    graph = _Graph()
+def write_onnx(model: PackedModel, path: Path, *, full: bool = False) -> None:
+    """Write the graph: ``input_ids`` (1, tokens) int64 to ``last_hidden_state`` (1, tokens, hidden) float32.
+
+    Args:
+        model: the weights.
+        path: the file to write.
+        full: multiply in float32, as a reference for what int8 costs.
+    """
+    graph = _Graph(full)
     hidden, inner = model.hidden, model.inner
     source = _embeddings(graph, model)
     for layer in range(model.layers):
