@@ -86,6 +86,8 @@ def test_wrong_encoding_is_never_silent(tmp_path):
     (tmp_path / "a.txt").write_bytes((CHINESE * 9).encode() + "好".encode()[:2])
     documents, report = run(tmp_path)
     assert documents[0].text.startswith(CHINESE) and report.losses[0]["kind"] == "replaced"
+    (tmp_path / "a.txt").write_bytes("保修期两年。".encode("gb18030"))
+    assert [loss["kind"] for loss in run(tmp_path)[1].losses] in (["guessed"], ["failed"])
     with pytest.raises(UsageError, match="nonesuch"):
         load([], encoding="nonesuch")
 

@@ -29,7 +29,7 @@ def load_html(item: Item) -> Iterator[Document]:
     main = trafilatura.extract(text, output_format="markdown", include_tables=True, include_comments=False) or ""
     tree = html.document_fromstring(text)
     found = tree.find(".//title")
-    title = " ".join(("".join(found.itertext()) if found is not None else "").split()) or None
+    title = " ".join(("".join(map(str, found.itertext())) if found is not None else "").split()) or None
     etree.strip_elements(tree, "script", "style", "noscript", "template", "head", etree.Comment, with_tail=False)
     for node in tree.iter():
         if isinstance(node.tag, str) and re.fullmatch(_BLOCKS, node.tag):
@@ -37,7 +37,7 @@ def load_html(item: Item) -> Iterator[Document]:
                 node.text = "#" * int(node.tag[1]) + " " + (node.text or "")
             node.text = "\n" + (node.text or "")
             node.tail = "\n" + (node.tail or "")
-    lines = (" ".join(line.split()) for line in "".join(tree.itertext()).split("\n"))
+    lines = (" ".join(line.split()) for line in "".join(map(str, tree.itertext())).split("\n"))
     visible = "\n\n".join(line for line in lines if line)
     if len(main) < len(visible) * _LEAST:
         main = visible
