@@ -70,6 +70,12 @@ def embed(
             _to_stdout(chunks, model, device, counts, progress)
         else:
             _to_table(chunks, db, table, model, device, counts, progress, prune or [], quiet)
+    if counts.counts["chunks_truncated"] and not quiet:
+        note(
+            f"ragcli embed: {counts.counts['chunks_truncated']} chunks are longer than the model reads; the vectors do"
+            f" not know their last {counts.counts['tokens_truncated']} tokens, the full text does."
+            " To cut shorter: ragcli split --unit tokens"
+        )
     return finish(counts, report)
 
 
