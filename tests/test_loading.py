@@ -197,6 +197,21 @@ def test_address():
     assert "404" in report.losses[0]["reason"]
 
 
+def test_pipe_and_empty_file(tmp_path):
+    read, write = os.pipe()
+    os.write(write, b"from a pipe")
+    os.close(write)
+    try:
+        assert run(f"/dev/fd/{read}")[0][0].text == "from a pipe"
+    finally:
+        os.close(read)
+    (tmp_path / "blob").write_bytes(bytes(range(256)))
+    (tmp_path / "empty.txt").touch()
+    documents, report = run(tmp_path, encoding="gb18030")
+    assert [document.text for document in documents] == [""]
+    assert report.counts["files_skipped"] == 1
+
+
 def test_plain_text_imports_nothing_heavy(tmp_path):
     (tmp_path / "a.txt").write_text("text")
     code = (

@@ -60,7 +60,8 @@ def kind_of(item: Item) -> str | None:
     if b"%PDF-" in head[:1024]:
         return "pdf"
     named = SUFFIXES.get(PurePosixPath(item.source.split("?")[0]).suffix.lower())
-    if head and looks_binary(head) and not item.options.encoding:
+    wide = (item.options.encoding or "").lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32"))
+    if head and not wide and looks_binary(head):
         return named if named in _BINARY else None
     if named in _BINARY or named is None:
         start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()

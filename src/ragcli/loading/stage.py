@@ -97,12 +97,15 @@ def _fail(report: Report, source: str, reason: str) -> None:
 
 
 def _one(item: Item, named: bool) -> Iterator[Document]:
-    report, kind = item.report, None
+    report, kind, media = item.report, None, ""
     try:
         if item.path is None:
             item.data, item.charset, media = fetch(item.source)
-            kind = _MEDIA.get(media)
-        kind = kind or kind_of(item)
+        elif not item.path.is_file():
+            item.read()  # a pipe, as of <(command), can be read only once
+        kind = kind_of(item)
+        if kind == "text":
+            kind = _MEDIA.get(media, kind)
         if kind is None:
             reason = "a binary file of no known format"
             if named:
