@@ -83,6 +83,7 @@ def _parse(path: Path, raw: bytes) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads(raw.decode("utf-8"))
+        values: dict[str, Any] = tomllib.loads(raw.decode("utf-8"))
+        return values
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: this is no TOML: {error}.") from error

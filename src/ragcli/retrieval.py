@@ -114,7 +114,7 @@ class _Search:
                 else:
                     places = range(len(batch))
                     yield from pool.map(
-                        lambda at, batch=batch, vectors=vectors, lists=lists: self._result(  # type: ignore[misc]
+                        lambda at, batch=batch, vectors=vectors, lists=lists: self._result(
                             batch[at], None if vectors is None else vectors[at], lists[at]
                         ),
                         places,
