@@ -82,10 +82,10 @@ def test_other_encodings(tmp_path, encoding, text):
 def test_wrong_encoding_is_never_silent(tmp_path):
     (tmp_path / "a.txt").write_bytes(CHINESE.encode("gb18030"))
     documents, report = run(tmp_path, encoding="utf-8")
-    assert not documents and "--encoding" in report.losses[0]["reason"]
+    assert "\ufffd" in documents[0].text and report.losses[0]["kind"] == "failed"
     (tmp_path / "a.txt").write_bytes((CHINESE * 9).encode() + "好".encode()[:2])
     documents, report = run(tmp_path)
-    assert documents[0].text.startswith(CHINESE) and report.losses[0]["kind"] == "replaced"
+    assert documents[0].text.startswith(CHINESE) and report.failed
     (tmp_path / "a.txt").write_bytes("保修期两年。".encode("gb18030"))
     assert [loss["kind"] for loss in run(tmp_path)[1].losses] in (["guessed"], ["failed"])
     with pytest.raises(UsageError, match="nonesuch"):
@@ -119,7 +119,8 @@ def test_content_decides_the_type(tmp_path):
     (tmp_path / "blob.txt").write_bytes(bytes(range(256)) * 9)
     documents, report = run(tmp_path)
     assert [document.format for document in documents] == ["docx"]
-    assert report.counts["files_skipped"] == 1
+    assert report.counts["files_failed"] == 1
+    assert report.losses[0]["source"].endswith("blob.txt")
     _, report = run(tmp_path / "blob.txt")
     assert report.counts["files_failed"] == 1
 
@@ -208,8 +209,8 @@ def test_pipe_and_empty_file(tmp_path):
     (tmp_path / "blob").write_bytes(bytes(range(256)))
     (tmp_path / "empty.txt").touch()
     documents, report = run(tmp_path, encoding="gb18030")
-    assert [document.text for document in documents] == [""]
-    assert report.counts["files_skipped"] == 1
+    assert documents == []
+    assert report.counts["files_skipped"] + report.counts["files_failed"] == 2
 
 
 def test_plain_text_imports_nothing_heavy(tmp_path):
