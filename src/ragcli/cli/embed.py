@@ -18,7 +18,7 @@ from ragcli.cli.options import (
     SkipBadOption,
     TableOption,
 )
-from ragcli.cli.streams import finish, note, on_bad, output, stage_report, stdin
+from ragcli.cli.streams import finish, note, on_bad, output, show_log, stage_report, stdin
 from ragcli.errors import UsageError
 from ragcli.jsonl import records
 from ragcli.records import Chunk, Vector
@@ -60,6 +60,8 @@ def embed(
         raise UsageError("--prune needs a table.", hint="Name it with -t.")
     counts = stage_report("embed")
     stream = stdin("chunk records")
+    if not quiet:
+        show_log()
     if table is not None:
         from ragcli.store import table_uri
 

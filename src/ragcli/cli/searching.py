@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragcli.cli.options import Device, SearchMode
+from ragcli.cli.streams import show_log
 from ragcli.questions import Question
 from ragcli.records import Result
 
@@ -39,6 +40,8 @@ def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator
     embedder = None
     if settings.mode is not SearchMode.text:
         from ragcli.embedding import open_embedder
+
+        show_log()
 
         model = settings.model if settings.model is not None else str(table.contract["model"]["id"])
         embedder = open_embedder(model, device=settings.device.value)

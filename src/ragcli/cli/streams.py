@@ -102,6 +102,21 @@ def note(text: str) -> None:
         sys.stderr.buffer.flush()
 
 
+def show_log() -> None:
+    """Let what takes long and happens once (unpacking a model) say so on stderr."""
+    import logging
+
+    class Notes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            note(f"ragcli: {record.getMessage()}")
+
+    logger = logging.getLogger("ragcli")
+    if not logger.handlers:
+        logger.addHandler(Notes())
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
 def visible(name: str) -> str:
     """Return a name fit for one line of a terminal: control characters and line ends are escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
