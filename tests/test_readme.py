@@ -19,11 +19,11 @@ def block(name: str, kind: str) -> str:
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_the_tour_runs(name, tmp_path):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    for line in block(name, "console").splitlines():
-        if not line.startswith("$ "):
-            continue
+    steps = re.split(r"^\$ ", block(name, "console"), flags=re.MULTILINE)[1:]
+    for step in steps:
+        line, _, shown = step.partition("\n")
         done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", line[2:]],
+            ["bash", "-o", "pipefail", "-c", line],
             cwd=tmp_path,
             env=environment(),
             capture_output=True,
@@ -31,6 +31,8 @@ def test_the_tour_runs(name, tmp_path):
         )
         assert done.returncode in (0, 141), (line, done.stderr.decode())
         assert b"Traceback" not in done.stderr
+        said = "".join((done.stdout + done.stderr).decode().split())  # views fold lines at the terminal's width
+        assert "".join(shown.split()) in said, line
     assert (tmp_path / "answers.jsonl").read_text(encoding="utf-8").count('"type":"answer"') == 2
     python = block(name, "python")
     done = subprocess.run(["python", "-c", python], cwd=tmp_path, env=environment(), capture_output=True, text=True)

@@ -71,7 +71,9 @@ def embed(
         if table is None:
             _to_stdout(chunks, model, device, counts, progress)
         else:
-            _to_table(chunks, db, table, model, device, counts, progress, prune or [], quiet)
+            _to_table(chunks, db, table, model, device, counts, progress, prune or [])
+    if table is not None and not quiet and (counts.counts["chunks_in"] or prune):
+        _summary(db, table, counts)
     if counts.counts["chunks_truncated"] and not quiet:
         note(
             f"ragcli embed: {counts.counts['chunks_truncated']} chunks are longer than the model reads; the vectors do"
@@ -128,7 +130,6 @@ def _to_table(
     counts: Report,
     progress: Progress,
     prune: list[str],
-    quiet: bool,
 ) -> None:
     first = next(chunks, None)
     from ragcli.store import Table
@@ -147,14 +148,18 @@ def _to_table(
             note(f"ragcli embed: removed, the file is gone: {source}")
         counts.count("chunks_pruned", before - len(opened))
         maintain(opened)
-    if not quiet and (first is not None or prune):
-        opened = Table.open(db, name)
-        tally = counts.counts
-        removed = tally["chunks_replaced"] + tally["chunks_pruned"]
-        note(
-            f"ragcli embed: {db}/{name}: {len(opened)} chunks"
-            f" ({tally['chunks_written']} written, {tally['chunks_unchanged']} unchanged, {removed} removed)"
-        )
+
+
+def _summary(db: str, name: str, counts: Report) -> None:
+    from ragcli.store import Table
+
+    opened = Table.open(db, name)
+    tally = counts.counts
+    removed = tally["chunks_replaced"] + tally["chunks_pruned"]
+    note(
+        f"ragcli embed: {db}/{name}: {len(opened)} chunks"
+        f" ({tally['chunks_written']} written, {tally['chunks_unchanged']} unchanged, {removed} removed)"
+    )
 
 
 def _write(
