@@ -180,7 +180,8 @@ def _write(
     exists = Table.exists(db, name)
     opened = Table.open(db, name) if exists else None
     wanted = model if model is not None or opened is None else str(opened.contract["model"]["id"])
-    embedder = open_embedder(wanted, device=device.value)
+    known = opened.contract["model"] if opened is not None else None
+    embedder = open_embedder(wanted, device=device.value, contract=known)
     if opened is None:
         contract = {"model": embedder.contract, "metric": "cosine", "splitter": first.splitter or None}
         opened = Table.create(db, name, contract)

@@ -44,7 +44,7 @@ def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator
         show_log()
 
         model = settings.model if settings.model is not None else str(table.contract["model"]["id"])
-        embedder = open_embedder(model, device=settings.device.value)
+        embedder = open_embedder(model, device=settings.device.value, contract=table.contract["model"])
     reranker: Reranker | None = None
     if settings.rerank is not None:
         from ragcli.models import resolve

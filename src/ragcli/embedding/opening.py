@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragcli.models.folder import resolve
+from ragcli.records import Json
 
 if TYPE_CHECKING:
     from ragcli.embedding.protocols import Embedder
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
 _OPENAI = "openai:"
 
 
-def open_embedder(model: str | None = None, *, device: str = "auto") -> Embedder:
+def open_embedder(model: str | None = None, *, device: str = "auto", contract: Json | None = None) -> Embedder:
     """Open an embedding model.
 
     Args:
         model: None for the built-in one, a hub's name, a folder, or ``openai:NAME``.
+        contract: what a table says of its model; saves asking an endpoint for the dimension.
         device: auto, cpu, cuda or mps. With a GPU, torch; else ONNX Runtime where the folder has a graph.
 
     Raises:
@@ -27,7 +29,8 @@ def open_embedder(model: str | None = None, *, device: str = "auto") -> Embedder
     if model is not None and model.startswith(_OPENAI):
         from ragcli.embedding.openai import OpenAIEmbedder
 
-        return OpenAIEmbedder(model[len(_OPENAI) :])
+        known = contract if contract is not None and contract.get("id") == model else None
+        return OpenAIEmbedder(model[len(_OPENAI) :], known)
     from ragcli.embedding.onnx import OnnxEmbedder, graph_of
     from ragcli.embedding.profile import profile
 
