@@ -132,3 +132,21 @@ def test_a_closed_pipe_is_quiet(tmp_path):
     done = shell(f"set +o pipefail; ragcli load {tmp_path} | ragcli split | head -1")
     assert len(lines(done.stdout)) == 1
     assert done.stderr == b""
+
+
+def test_expand_joins_the_neighbours(tmp_path):
+    text = "".join(f"Section {n} is about the widget QX-{n}{n}{n}. It has its own words. " for n in range(9))
+    (tmp_path / "a.txt").write_text(text)
+    done = shell("ragcli load a.txt | ragcli split --size 80 --overlap 20 | ragcli embed -t kb", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (alone,) = lines(run("query", "-t", "kb", "-k", "1", "QX-444", cwd=tmp_path).stdout)
+    (joined,) = lines(run("query", "-t", "kb", "-k", "1", "--expand", "2", "QX-444", cwd=tmp_path).stdout)
+    small, large = alone["hits"][0], joined["hits"][0]
+    assert large["start"] < small["start"] and small["end"] < large["end"]
+    assert large["text"].split() == text[large["start"] : large["end"]].split()
+
+
+def test_a_table_from_the_environment_leaves_a_pipe_of_results_alone(kb):
+    found = run("query", "-d", kb, "-t", "kb", "手机的保修期是多久？")
+    done = run("ask", stdin=found.stdout, RAGCLI_TABLE="kb", RAGCLI_DB=str(kb))
+    assert "二十四个月" in lines(done.stdout)[0]["answer"]

@@ -23,7 +23,7 @@ from ragcli.errors import InputError, UsageError
 from ragcli.lexical import fold
 from ragcli.records import Chunk, Vector, content_id
 from ragcli.report import Report
-from ragcli.store import Table, lance_errors
+from ragcli.store import CHUNK_COLUMNS, Table, lance_errors
 from ragcli.where import one_of
 
 T = TypeVar("T")
@@ -214,20 +214,7 @@ class Writer:
     def _rows(self, vectors: Sequence[Vector]) -> pa.Table:
         made = self.table.dataset.schema
         flat = np.asarray([vector.vector for vector in vectors], dtype=np.float32)
-        plain = (
-            "id",
-            "document_id",
-            "source",
-            "title",
-            "text",
-            "start",
-            "end",
-            "pages",
-            "headings",
-            "header",
-            "splitter",
-        )
-        columns: dict[str, Any] = {name: [getattr(vector, name) for vector in vectors] for name in plain}
+        columns: dict[str, Any] = {name: [getattr(vector, name) for vector in vectors] for name in CHUNK_COLUMNS}
         columns["metadata"] = [_json(vector.metadata) for vector in vectors]
         columns["extra"] = [_json(vector.extra) if vector.extra else None for vector in vectors]
         columns["search_text"] = [search_text(vector) for vector in vectors]

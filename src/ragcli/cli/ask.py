@@ -18,17 +18,17 @@ from ragcli.cli.options import (
     SkipBadOption,
     TableOption,
 )
-from ragcli.cli.query import ExpandOption, KOption, ModeOption, RerankOption, WhereOption, warned
-from ragcli.cli.searching import SearchSettings
+from ragcli.cli.query import ExpandOption, KOption, ModeOption, RerankOption, WhereOption
+from ragcli.cli.searching import SearchSettings, asked
 from ragcli.cli.searching import results as search_results
 from ragcli.cli.streams import finish, is_terminal, on_bad, output, stage_report, stdin
 from ragcli.errors import UsageError
 from ragcli.jsonl import records
-from ragcli.questions import question, read_questions
 from ragcli.records import Result
 
 
 def ask(
+    context: typer.Context,
     questions: Annotated[
         list[str] | None,
         typer.Argument(metavar="[QUESTION]…", help="With -t; without one, stdin brings questions (-t) or results."),
@@ -69,18 +69,11 @@ def ask(
     bad = on_bad(counts, skip_bad)
     if questions and table is None:
         raise UsageError("a question was given, but no table.", hint="Name it with -t, or pipe in ragcli query.")
-    if questions and not all(text.strip() for text in questions):
-        raise UsageError("the question is empty.")
     # -t from the environment or a settings file does not turn a pipe of results into one of questions.
-    if questions or (table is not None and _given()):
+    if questions or (table is not None and _on_command_line(context, "table")):
         assert table is not None
-        asked = (
-            iter([question(text) for text in questions])
-            if questions
-            else read_questions(stdin("questions"), on_bad=bad)
-        )
         found = search_results(
-            warned(asked),
+            asked(questions, bad),
             SearchSettings(
                 db=db,
                 table=table,
@@ -109,8 +102,6 @@ def ask(
     return finish(counts, None)
 
 
-def _given() -> bool:
-    """Whether -t stands on the command line itself."""
-    import sys
-
-    return any(arg.startswith(("-t", "--table")) for arg in sys.argv[1:])
+def _on_command_line(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

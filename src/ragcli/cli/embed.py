@@ -98,7 +98,7 @@ def _to_stdout(chunks: Iterator[Chunk], model: str | None, device: Device, count
         return
     embedder = open_embedder(model, device=device.value)
     with output() as out:
-        for vector in _vectors(_counted(_after(first, chunks), counts, progress), embedder, counts, progress):
+        for vector in _vectors(_noted(_after(first, chunks), progress, counts), embedder, counts, progress):
             out.write(vector)
             counts.count("chunks_written")
 
@@ -108,15 +108,10 @@ def _after(first: Chunk, rest: Iterator[Chunk]) -> Iterator[Chunk]:
     yield from rest
 
 
-def _counted(chunks: Iterable[Chunk], counts: Report, progress: Progress) -> Iterator[Chunk]:
+def _noted(chunks: Iterable[Chunk], progress: Progress, counts: Report | None = None) -> Iterator[Chunk]:
     for chunk in chunks:
-        counts.count("chunks_in")
-        progress.seen()
-        yield chunk
-
-
-def _noted(chunks: Iterable[Chunk], progress: Progress) -> Iterator[Chunk]:
-    for chunk in chunks:
+        if counts is not None:  # a table's writer counts by itself
+            counts.count("chunks_in")
         progress.seen()
         yield chunk
 

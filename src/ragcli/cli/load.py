@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ragcli.cli.options import Format, FormatOption, QuietOption, ReportOption
-from ragcli.cli.streams import failed_run, finish, is_terminal, note, output, stage_report, stdin
-from ragcli.errors import FAILED
+from ragcli.cli.streams import finish, is_terminal, note, output, stage_report, stdin
+from ragcli.errors import FAILED, RagcliError
 
 
 def load(
@@ -94,9 +94,9 @@ def load(
     if not delivered:
         if counts.failed:
             return FAILED
-        raise failed_run(
+        raise RagcliError(
             f"no document came out of {', '.join(inputs)}: {tally['files_seen']} files seen,"
             f" {tally['files_skipped']} skipped by rule.",
-            "See --include, --hidden and --no-gitignore; --report FILE names each file and why.",
+            hint="See --include, --hidden and --no-gitignore; --report FILE names each file and why.",
         )
     return code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import typer
@@ -18,13 +17,10 @@ from ragcli.cli.options import (
     SkipBadOption,
     TableOption,
 )
-from ragcli.cli.searching import SearchSettings, results
-from ragcli.cli.streams import finish, is_terminal, note, on_bad, output, stage_report, stdin
+from ragcli.cli.searching import SearchSettings, asked, results
+from ragcli.cli.streams import finish, is_terminal, on_bad, output, stage_report
 from ragcli.errors import UsageError
-from ragcli.questions import Question, question, read_questions
 from ragcli.records import Hit
-
-LONG = 2_000  # characters from which a question is longer than any embedding model reads
 
 ModeOption = Annotated[SearchMode, typer.Option("--mode", envvar="RAGCLI_MODE", help="How to search.")]
 KOption = Annotated[int, typer.Option("-k", "--top-k", metavar="N", envvar="RAGCLI_TOP_K", help="Hits a question.")]
@@ -76,14 +72,8 @@ def query(
     if table is None:
         raise UsageError("no table was named.", hint="Name it with -t, as in: ragcli query -t kb 'How long …?'")
     counts = stage_report("query")
-    if questions:
-        asked = iter([question(text) for text in questions])
-        if not all(text.strip() for text in questions):
-            raise UsageError("the question is empty.")
-    else:
-        asked = read_questions(stdin("questions"), on_bad=on_bad(counts, skip_bad))
     found = results(
-        warned(asked),
+        asked(questions, on_bad(counts, skip_bad)),
         SearchSettings(
             db=db,
             table=table,
@@ -111,17 +101,6 @@ def query(
             for result in found:
                 out.write(result)
     return finish(counts, None)
-
-
-def warned(asked: Iterable[Question]) -> Iterator[Question]:
-    """Pass questions on; say where one is longer than the search reads."""
-    for one in asked:
-        if len(one.text) > LONG:
-            note(
-                f"ragcli query: the question {one.text[:40]!r}… has {len(one.text)} characters; the embedding model"
-                " reads its beginning, the full-text search its beginning and end."
-            )
-        yield one
 
 
 def trec(query_id: str, hits: list[Hit]) -> list[bytes]:

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from ragcli import config
-from ragcli.cli.streams import PipeClosedError
+from ragcli.cli.streams import PipeClosedError, note
 from ragcli.errors import FAILED, INTERRUPTED, RagcliError
 
 _NAME = "ragcli"
@@ -51,7 +51,7 @@ def _run(args: Sequence[str]) -> int:
         name: {
             option.lstrip("-"): parameter.name
             for parameter in sub.params
-            for option in (*parameter.opts, *parameter.secondary_opts[:0])
+            for option in parameter.opts
             if option.startswith("--")
         }
         for name, sub in command.commands.items()
@@ -59,7 +59,7 @@ def _run(args: Sequence[str]) -> int:
     settings = config.defaults(options, config.files())
     try:
         code = command.main(
-            args=_plain(args), prog_name=_NAME, standalone_mode=False, default_map=settings, complete_var="_RAGCLI_NO"
+            args=list(args), prog_name=_NAME, standalone_mode=False, default_map=settings, complete_var="_RAGCLI_NO"
         )
     except typer.Abort:
         return INTERRUPTED
@@ -73,19 +73,13 @@ def _run(args: Sequence[str]) -> int:
     return int(code or 0)
 
 
-def _plain(args: Sequence[str]) -> list[str]:
-    return list(args)
-
-
 def complain(message: str, hint: str | None = None, args: Sequence[str] = ()) -> None:
     """Write an error on stderr: the subcommand, the sentence, and what to do on a line of its own."""
     name = f"{_NAME} {args[0]}" if args and not args[0].startswith("-") else _NAME
     lines = [f"{name}: {message}"]
     if hint:
         lines.append(f"  hint: {hint}")
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.buffer.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
-        sys.stderr.buffer.flush()
+    note("\n".join(lines))
 
 
 def _closed_pipe() -> int:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragcli.cli.options import Device, SearchMode
-from ragcli.cli.streams import show_log
-from ragcli.questions import Question
+from ragcli.cli.streams import note, show_log, stdin
+from ragcli.errors import UsageError
+from ragcli.jsonl import OnBad
+from ragcli.questions import Question, question, read_questions
 from ragcli.records import Result
 
 if TYPE_CHECKING:
@@ -31,6 +33,33 @@ class SearchSettings:
     explain: bool = False
 
 
+LONG = 2_000  # characters from which a question is longer than any embedding model reads
+
+
+def asked(questions: list[str] | None, bad: OnBad | None) -> Iterator[Question]:
+    """Return the questions given as arguments, else those of stdin.
+
+    Raises:
+        UsageError: one is empty, or nothing comes in.
+    """
+    if not questions:
+        return _warned(read_questions(stdin("questions"), on_bad=bad))
+    if not all(text.strip() for text in questions):
+        raise UsageError("the question is empty.")
+    return _warned(map(question, questions))
+
+
+def _warned(questions: Iterable[Question]) -> Iterator[Question]:
+    """Pass questions on; say where one is longer than the search reads."""
+    for one in questions:
+        if len(one.text) > LONG:
+            note(
+                f"ragcli query: the question {one.text[:40]!r}… has {len(one.text)} characters; the embedding model"
+                " reads its beginning, the full-text search its beginning and end."
+            )
+        yield one
+
+
 def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator[Result]:
     """Open what the search needs and return the results, in order."""
     from ragcli.retrieval import search
@@ -42,7 +71,6 @@ def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator
         from ragcli.embedding import open_embedder
 
         show_log()
-
         model = settings.model if settings.model is not None else str(table.contract["model"]["id"])
         embedder = open_embedder(model, device=settings.device.value, contract=table.contract["model"])
     reranker: Reranker | None = None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from ragcli.errors import OK, PARTIAL, InputError, RagcliError, UsageError
+from ragcli.errors import OK, PARTIAL, InputError, UsageError
 from ragcli.jsonl import OnBad, dumps
 from ragcli.records import Record
 from ragcli.report import Report
@@ -154,8 +154,3 @@ def finish(report: Report, path: Path | None) -> int:
 def is_terminal() -> bool:
     """Whether people read stdout."""
     return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def failed_run(message: str, hint: str | None = None) -> RagcliError:
-    """Return the error of a run that delivered nothing."""
-    return RagcliError(message, hint=hint)

@@ -42,7 +42,7 @@ def embed(
         chunks: the chunks; vector records of this very model pass through as they are.
         embedder: the model.
         headings: put title and headings before the text.
-        report: counts ``chunks_truncated`` and ``tokens_truncated``, and notes each as skipped: the chunk is
+        report: counts ``chunks_truncated`` and ``tokens_truncated``, and notes each as truncated: the chunk is
             there, but its vector does not know its end.
         progress: called with the number of chunks done.
     """

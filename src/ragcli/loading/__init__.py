@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ragcli.lazy import lazy
+
 if TYPE_CHECKING:
     from ragcli.loading.discovery import paths_from
     from ragcli.loading.stage import load
@@ -16,14 +18,4 @@ _HOMES = {"load": "ragcli.loading.stage", "paths_from": "ragcli.loading.discover
 
 __all__ = ["load", "paths_from"]
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name from its home on first use."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'ragcli.loading' has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ragcli.lazy import lazy
+
 if TYPE_CHECKING:
     from ragcli.models.folder import ModelFolder, resolve
 
@@ -14,19 +16,4 @@ _HOMES = {"ModelFolder": "ragcli.models.folder", "resolve": "ragcli.models.folde
 
 __all__ = ["ModelFolder", "resolve"]
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name from its home on first use."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'ragcli.models' has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, loaded or not."""
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazy(__name__, _HOMES)

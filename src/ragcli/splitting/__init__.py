@@ -29,6 +29,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ragcli.lazy import lazy
+
 if TYPE_CHECKING:
     from ragcli.splitting.counting import HuggingFaceCounter, TokenCounter
     from ragcli.splitting.sentences import sentence_spans
@@ -43,19 +45,4 @@ _HOMES = {
 
 __all__ = ["HuggingFaceCounter", "TokenCounter", "sentence_spans", "split"]
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name from its home on first use."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'ragcli.splitting' has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, loaded or not."""
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ragcli.errors import ModelError
+from ragcli.jsonl import clean
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _PIECE = 32_768  # characters handed to the tokenizer at once
-_SURROGATES = re.compile("[\ud800-\udfff]")
 _CHARACTERS_A_TOKEN = 24  # a chunk holds at most so many, whatever the tokenizer takes for one token
 _SURE = 0.6  # of the size: below it a sum of counts is near enough, the whole is not counted again
 
@@ -55,7 +54,7 @@ class HuggingFaceCounter:
         Raises:
             ModelError: the tokenizer fails on the text.
         """
-        text = _SURROGATES.sub("\ufffd", text)  # one for one, so that offsets hold
+        text = clean(text)  # one for one, so that offsets hold
         if len(text) <= _PIECE:
             return self._encode(text)
         found: list[tuple[int, int]] = []
