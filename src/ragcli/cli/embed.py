@@ -92,11 +92,11 @@ def _vectors(chunks: Iterable[Chunk], embedder: Embedder, counts: Report, progre
 def _to_stdout(chunks: Iterator[Chunk], model: str | None, device: Device, counts: Report, progress: Progress) -> None:
     from ragcli.embedding import open_embedder
 
+    embedder = open_embedder(model, device=device.value)  # first: the stages before this one start meanwhile
     first = next(chunks, None)
     if first is None:
         note("ragcli embed: no chunks came in.")
         return
-    embedder = open_embedder(model, device=device.value)
     with output() as out:
         for vector in _vectors(_noted(_after(first, chunks), progress, counts), embedder, counts, progress):
             out.write(vector)
@@ -126,16 +126,11 @@ def _to_table(
     progress: Progress,
     prune: list[str],
 ) -> None:
-    first = next(chunks, None)
-    from ragcli.store import Table
-
-    if first is None:
-        note(f"ragcli embed: no chunks came in; the table {name!r} was left as it is.")
-    else:
-        _write(_after(first, chunks), first, db, name, model, device, counts, progress)
+    _write(chunks, db, name, model, device, counts, progress)
     if prune:
         from ragcli.indexing import maintain
         from ragcli.indexing import prune as prune_table
+        from ragcli.store import Table
 
         opened = Table.open(db, name)
         before = len(opened)
@@ -159,7 +154,6 @@ def _summary(db: str, name: str, counts: Report) -> None:
 
 def _write(
     chunks: Iterator[Chunk],
-    first: Chunk,
     db: str,
     name: str,
     model: str | None,
@@ -176,13 +170,17 @@ def _write(
     opened = Table.open(db, name) if exists else None
     wanted = model if model is not None or opened is None else str(opened.contract["model"]["id"])
     known = opened.contract["model"] if opened is not None else None
-    embedder = open_embedder(wanted, device=device.value, contract=known)
+    embedder = open_embedder(wanted, device=device.value, contract=known)  # the stages before this one start meanwhile
+    first = next(chunks, None)
+    if first is None:
+        note(f"ragcli embed: no chunks came in; the table {name!r} was left as it is.")
+        return
     if opened is None:
         contract = {"model": embedder.contract, "metric": "cosine", "splitter": first.splitter or None}
         opened = Table.create(db, name, contract)
     check_contract(opened, {"model": embedder.contract})
     writer = Writer(opened, counts)
-    checked = check_splitter(opened, _noted(chunks, progress))
+    checked = check_splitter(opened, _noted(_after(first, chunks), progress))
     try:
         for vector in _vectors(writer.fresh(checked), embedder, counts, progress):
             writer.add(vector)

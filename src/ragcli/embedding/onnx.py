@@ -90,23 +90,24 @@ class OnnxEmbedder:
     ) -> np.ndarray[Any, Any]:
         """Return vectors (len(texts), dimension); see `ragcli.embedding.Embedder`."""
         prefix = self._profile.query if kind == "query" else self._profile.passage
-        encoded = [self._ids(prefix + text) for text in texts]
-        if on_truncated is not None:
-            for place, (_, lost) in enumerate(encoded):
-                if lost:
-                    on_truncated(place, lost)
         out = np.zeros((len(texts), self._profile.dimension), np.float32)
-        order = sorted(range(len(texts)), key=lambda at: -len(encoded[at][0]))  # the longest first: no idle tail
+        lost = [0] * len(texts)
 
         def run(at: int) -> None:
-            out[at] = self._vector(encoded[at][0])
+            ids, lost[at] = self._ids(prefix + texts[at])
+            out[at] = self._vector(ids)
 
         if len(texts) == 1:
             run(0)
         else:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(max_workers=cores())
-            list(self._pool.map(run, order))
+            # The longest first: no idle tail.
+            list(self._pool.map(run, sorted(range(len(texts)), key=lambda at: -len(texts[at]))))
+        if on_truncated is not None:
+            for place, count in enumerate(lost):
+                if count:
+                    on_truncated(place, count)
         if not np.isfinite(out).all():
             raise ModelError(f"the model {self._model.id!r} gave a vector that holds no numbers.")
         return out
