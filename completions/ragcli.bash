@@ -47,7 +47,7 @@ _ragcli() {
         --prune) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      words='--table -t --db -d --model -m --device --prune --report --skip-bad --quiet -q --help' ;;
+      words='--table -t --db -d --model -m --device --headings --no-headings --prune --report --skip-bad --quiet -q --help' ;;
     query)
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;

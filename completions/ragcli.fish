@@ -45,6 +45,7 @@ complete -c ragcli -n '__fish_seen_subcommand_from embed' -l table -s t -x -a '(
 complete -c ragcli -n '__fish_seen_subcommand_from embed' -l db -s d -r -F -d 'Folder or URI of the LanceDB database'
 complete -c ragcli -n '__fish_seen_subcommand_from embed' -l model -s m -r -F -d 'Embedding model: a name, a folder, or openai:NAME. The built-in one by default'
 complete -c ragcli -n '__fish_seen_subcommand_from embed' -l device -x -a 'auto cpu cuda mps' -d 'Where the model runs'
+complete -c ragcli -n '__fish_seen_subcommand_from embed' -l headings -l no-headings -d 'Embed title and headings before the text, or do not. As the table was made'
 complete -c ragcli -n '__fish_seen_subcommand_from embed' -l prune -r -F -d 'Then remove chunks of files under ROOT that are gone'
 complete -c ragcli -n '__fish_seen_subcommand_from embed' -l report -r -F -d 'Write what came in, went out and was lost, as JSON'
 complete -c ragcli -n '__fish_seen_subcommand_from embed' -l skip-bad -d 'Go on past bad lines of stdin'

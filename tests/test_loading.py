@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import run as command
 from ragcli.errors import UsageError
 from ragcli.loading import load, paths_from
 from ragcli.report import Report
@@ -222,3 +223,41 @@ def test_plain_text_imports_nothing_heavy(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def pdf(*contents: str) -> bytes:
+    """A PDF of a page for each content stream, with Helvetica as F."""
+    bodies = ["<</Type/Catalog/Pages 2 0 R>>", ""]
+    kids = []
+    for content in contents:
+        kids.append(f"{len(bodies) + 1} 0 R")
+        font = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
+        bodies.append(
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Resources<</Font<</F {font}>>>>/Contents"
+            f" {len(bodies) + 2} 0 R>>"
+        )
+        bodies.append(f"<</Length {len(content)}>>stream\n{content}\nendstream")
+    bodies[1] = f"<</Type/Pages/Kids[{' '.join(kids)}]/Count {len(kids)}>>"
+    out, places = "%PDF-1.4\n", []
+    for number, body in enumerate(bodies, 1):
+        places.append(len(out))
+        out += f"{number} 0 obj{body}endobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    trailer = f"trailer<</Size {len(bodies) + 1}/Root 1 0 R>>\nstartxref\n{len(out)}\n%%EOF\n"
+    return (out + f"xref\n0 {len(bodies) + 1}\n0000000000 65535 f \n" + table + trailer).encode()
+
+
+def test_pages_without_text_are_told_apart(tmp_path):
+    words, drawing = "BT /F 12 Tf 20 100 Td (Warranty: two years) Tj ET", "10 10 80 80 re f"
+    (tmp_path / "a.pdf").write_bytes(pdf(words, drawing, "", words))
+    (made,), report = run(tmp_path / "a.pdf")
+    assert [span["page"] for span in made.spans] == [1, 4]
+    assert [(loss["kind"], loss["pages"]) for loss in report.losses] == [("warning", [2]), ("skipped", [3])]
+    assert not report.failed
+    done = command("load", tmp_path / "a.pdf")
+    assert done.returncode == 0
+    assert b"a.pdf: no text on page 2 of 4, where something is drawn (scanned?)" in done.stderr
+    (tmp_path / "b.pdf").write_bytes(pdf(drawing, ""))
+    none, report = run(tmp_path / "b.pdf")
+    assert not none
+    assert "they are pictures" in report.losses[0]["reason"]

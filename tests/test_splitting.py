@@ -96,6 +96,19 @@ def test_a_megabyte_without_structure(text):
     check(text, list(split([document(text)], size=800)))
 
 
+@pytest.mark.parametrize("columns", [20, 60])
+def test_a_header_too_long_to_repeat_is_reported(columns):
+    header = "|" + "".join(f" column {n} |" for n in range(columns)) + "\n|" + "---|" * columns
+    rows = "".join("\n|" + "".join(f" {row}.{n} |" for n in range(columns)) for row in range(20))
+    report = Report("split")
+    made = document("Words first.\n\n" + header + rows)
+    chunks = list(split([made], size=500, report=report))
+    assert {chunk.header for chunk in chunks} == {""}
+    assert report.counts["headers_not_repeated"] == 1
+    (loss,) = report.losses
+    assert (loss["kind"], loss["start"]) == ("skipped", 14)
+
+
 def test_a_table_repeats_its_header():
     rows = "".join(f"| {n} | value {n} |\n" for n in range(100))
     text = "# Prices\n\n| n | v |\n|---|---|\n" + rows

@@ -213,6 +213,36 @@ def test_another_model_is_refused_and_both_sides_named(tmp_path, change):
     assert len(ids(tmp_path)) == 2
 
 
+def test_headings_before_the_text_are_part_of_the_contract(tmp_path):
+    def embedded(*flags, stdin, table):
+        done = run("embed", "-d", tmp_path, "-t", table, *flags, stdin=stdin)
+        assert done.returncode == 0, done.stderr.decode()
+        import lance
+
+        return lance.dataset(f"{tmp_path}/{table}.lance").to_table(columns=["vector"])["vector"].to_pylist()[0]
+
+    headed = jsonl(chunk(0, "为二十四个月。", title="售后服务", headings=["手机", "保修期"]))
+    whole = jsonl(chunk(0, "售后服务\n手机\n保修期\n为二十四个月。"))
+    plain, full = embedded(stdin=headed, table="plain"), embedded("--headings", stdin=headed, table="full")
+    assert full == embedded(stdin=whole, table="whole")
+    assert full != plain == embedded(stdin=jsonl(chunk(0, "为二十四个月。")), table="text")
+
+    # What the table says holds for the next run; another wish is refused, and both sides are named.
+    longer = jsonl(chunk(0, "为二十四个月。", title="售后服务", headings=["手机", "保修期"]), chunk(1, "x"))
+    assert embedded(stdin=longer, table="full") == full
+    done = run("embed", "-d", tmp_path, "-t", "full", "--no-headings", stdin=longer)
+    assert done.returncode == 1
+    assert b"'full' was made with title and headings before the text, and this run embeds without" in done.stderr
+    done = run("embed", "-d", tmp_path, "-t", "plain", stdin=longer, RAGCLI_HEADINGS="1")
+    assert done.returncode == 1
+
+    # Vectors that were made the other way are not taken over.
+    vectors = run("embed", "--headings", stdin=headed).stdout
+    assert lines(vectors)[0]["with_headings"] is True
+    assert embedded(stdin=vectors, table="again") == plain
+    assert embedded("--headings", stdin=vectors, table="same") == pytest.approx(full)
+
+
 def test_a_full_disk_is_one_sentence(tmp_path):
     mount = tmp_path / "disk"
     mount.mkdir()

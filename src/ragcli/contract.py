@@ -23,7 +23,8 @@ def check_contract(table: Table, wanted: Mapping[str, Any]) -> None:
 
     Args:
         table: the table.
-        wanted: an object with ``model``, the contract of the embedder that the run uses.
+        wanted: an object with ``model``, the contract of the embedder that the run uses, and ``headings`` where
+            it embeds.
 
     Raises:
         ContractError: they differ; the message names both sides.
@@ -33,12 +34,25 @@ def check_contract(table: Table, wanted: Mapping[str, Any]) -> None:
         return
     # The same weights under another name (a folder, a hub's name) are the same model.
     if {**old, "id": None} == {**new, "id": None}:
+        if "headings" in wanted:
+            _check_headings(table, bool(wanted["headings"]))
         return
     raise ContractError(
         f"the table {table.name!r} was made with the embedding model {_model_words(old)},"
         f" and this run uses {_model_words(new)}{_difference(old, new)}.",
         hint="Leave out -m to use the table's model, or embed into another table (-t).",
     )
+
+
+def _check_headings(table: Table, wanted: bool) -> None:
+    words = {True: "with", False: "without"}
+    have = bool(table.contract.get("headings"))
+    if have != wanted:
+        raise ContractError(
+            f"the table {table.name!r} was made {words[have]} title and headings before the text,"
+            f" and this run embeds {words[wanted]} them.",
+            hint="Leave out --headings and --no-headings to do as the table says, or embed into another table (-t).",
+        )
 
 
 def _model_words(model: Json) -> str:

@@ -210,12 +210,16 @@ class Chunk(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vector(Chunk):
-    """A chunk with its embedding: ``vector`` has the model's dimension, ``model`` names the model."""
+    """A chunk with its embedding: ``vector`` has the model's dimension, ``model`` names the model.
+
+    ``with_headings`` says whether title and headings were embedded before the text.
+    """
 
     type: ClassVar[str] = "vector"
 
     vector: list[float] = field(default_factory=list)
     model: str = ""
+    with_headings: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

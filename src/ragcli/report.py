@@ -23,7 +23,8 @@ class Report:
     Args:
         stage: the name of the subcommand.
         on_loss: called with (kind, source, reason) for each loss as it happens; ``kind`` is ``failed``
-            (something is missing from the output that should be there) or ``skipped`` (left out by rule).
+            (something is missing from the output that should be there), ``warning`` (something may be) or
+            ``skipped`` (left out by rule).
 
     The kinds of counts are the stage's own (``files_seen``, ``files_loaded``, ``chunks_in``, …); the losses
     are kept in order, each with its kind, source and reason.

@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from ragcli.embedding.torch import torch_device
 from ragcli.errors import MissingExtraError, ModelError
+from ragcli.jsonl import clean
+
+_MOST_TOKENS = 8192  # memory grows with the square
 
 
 class Reranker(Protocol):
@@ -20,47 +24,76 @@ class Reranker(Protocol):
 
 
 class CrossEncoder:
-    """A cross-encoder of transformers; on the GPU where there is one.
+    """A cross-encoder of transformers.
 
     Args:
         folder: the model's folder.
         name: what to call it in an error.
+        device: auto (a GPU where there is one), cpu, cuda or mps.
+
+    Attributes:
+        limit: the tokens that the model reads of question and text together.
+        read: how many texts were scored so far.
+        truncated: how many of them were longer, and scored by their beginning.
 
     Raises:
         MissingExtraError: torch or transformers is not installed.
         ModelError: the folder holds no such model.
     """
 
-    def __init__(self, folder: str, name: str) -> None:
+    def __init__(self, folder: str, name: str, *, device: str = "auto") -> None:
         try:
             import torch
             from transformers import AutoModelForSequenceClassification, AutoTokenizer
+            from transformers.utils import logging
         except ImportError as error:
             raise MissingExtraError("--rerank", "torch") from error
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-            self._model: Any = AutoModelForSequenceClassification.from_pretrained(folder)
+            self._model: Any
+            self._model, loaded = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(
                 f"{name} cannot be loaded as a cross-encoder: {str(error).splitlines()[0]}",
                 hint="--rerank takes a sequence classification model, such as BAAI/bge-reranker-base.",
             ) from error
+        if loaded["missing_keys"]:  # filled with random numbers: an embedding model, most often
+            raise ModelError(
+                f"{name} is no cross-encoder: it has no weights for {sorted(loaded['missing_keys'])[0]}.",
+                hint="--rerank takes a reranker, such as BAAI/bge-reranker-base.",
+            )
         if self._model.config.num_labels != 1:
             raise ModelError(
                 f"{name} is no cross-encoder: it has {self._model.config.num_labels} outputs, and one is needed.",
                 hint="--rerank takes a reranker, such as BAAI/bge-reranker-base.",
             )
         self._torch = torch
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = torch_device(device)
         self._model.to(self._device).eval()
-        limit = min(self._tokenizer.model_max_length, getattr(self._model.config, "max_position_embeddings", 512))
-        self._limit = min(int(limit), 512)
+        self.read = self.truncated = 0
+        self.limit = min(int(self._tokenizer.model_max_length), self._positions(), _MOST_TOKENS)
+
+    def _positions(self) -> int:
+        """Return the tokens that the model has positions for; RoBERTa's begin after that of the padding."""
+        config = self._model.config
+        positions = int(getattr(config, "max_position_embeddings", None) or _MOST_TOKENS)
+        if "roberta" in str(getattr(config, "model_type", "")):
+            positions -= int(config.pad_token_id or 0) + 1
+        return positions
 
     def score(self, question: str, texts: Sequence[str]) -> list[float]:
         """Return the model's output for each pair, before any sigmoid; higher is better."""
         torch = self._torch
+        if not texts:
+            return []
+        question, texts = clean(question), [clean(text) for text in texts]
         scores = [0.0] * len(texts)
-        order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
+        whole = self._tokenizer([question] * len(texts), texts, truncation=False, verbose=False)["input_ids"]
+        order = sorted(range(len(texts)), key=lambda at: len(whole[at]))
+        self.read += len(texts)
+        self.truncated += sum(len(ids) > self.limit for ids in whole)
         for start in range(0, len(order), 8):
             some = order[start : start + 8]
             batch = self._tokenizer(
@@ -68,7 +101,7 @@ class CrossEncoder:
                 [texts[at] for at in some],
                 padding=True,
                 truncation="longest_first",
-                max_length=self._limit,
+                max_length=self.limit,
                 return_tensors="pt",
             ).to(self._device)
             with torch.inference_mode():

@@ -17,6 +17,8 @@ from ragcli.splitting.sentences import sentence_spans
 
 # Bounded repeats: a megabyte of commas is not to be tried from each of them to the end.
 _CLAUSE = re.compile(r"[，；：、;]+[”’」』）》)]*|[,:]{1,3}[\"”’)]{0,3}\s+|\s[—–-]{1,3}\s")
+# What Markdown puts before a heading, an item or a quotation; it is not quoted.
+_MARKS = re.compile(r"(?:#{1,6}|[-*+•]|>)[ \t]+(?=\S)")
 _COMBINING = re.compile("[\u0300-\u036f]")
 _JOINED = re.compile("[\u0300-\u036f\u200d\u20d0-\u20f0\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
 
@@ -99,7 +101,10 @@ def _add_piece(found: list[Unit], text: str, start: int, end: int, sentence: int
     bare = piece.strip()
     if bare:
         start += len(piece) - len(piece.lstrip())
-        found.append(Unit(start, start + len(bare), sentence))
+        end = start + len(bare)
+        if (start == 0 or text[start - 1] == "\n") and (marks := _MARKS.match(text, start, end)):
+            start = marks.end()
+        found.append(Unit(start, end, sentence))
 
 
 def occurrences(text: str, starts: Sequence[int], pairs: dict[str, int], words: dict[str, int]) -> dict[int, set[int]]:

@@ -34,6 +34,14 @@ def embed(
     db: DbOption = DEFAULT_DB,
     model: ModelOption = None,
     device: DeviceOption = Device.auto,
+    headings: Annotated[
+        bool | None,
+        typer.Option(
+            "--headings/--no-headings",
+            envvar="RAGCLI_HEADINGS",
+            help="Embed title and headings before the text, or do not. As the table was made; if new, do not.",
+        ),
+    ] = None,
     prune: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,9 +77,9 @@ def embed(
     chunks = records(stream, Chunk, Vector, on_bad=on_bad(counts, skip_bad))
     with Progress("embedding", quiet=quiet) as progress:
         if table is None:
-            _to_stdout(chunks, model, device, counts, progress)
+            _to_stdout(chunks, model, device, bool(headings), counts, progress)
         else:
-            _to_table(chunks, db, table, model, device, counts, progress, prune or [])
+            _to_table(chunks, db, table, model, device, headings, counts, progress, prune or [])
     if table is not None and not quiet and (counts.counts["chunks_in"] or prune):
         _summary(db, table, counts)
     if counts.counts["chunks_truncated"] and not quiet:
@@ -83,13 +91,17 @@ def embed(
     return finish(counts, report)
 
 
-def _vectors(chunks: Iterable[Chunk], embedder: Embedder, counts: Report, progress: Progress) -> Iterator[Vector]:
+def _vectors(
+    chunks: Iterable[Chunk], embedder: Embedder, headings: bool, counts: Report, progress: Progress
+) -> Iterator[Vector]:
     from ragcli.embedding import embed as embed_chunks
 
-    return embed_chunks(chunks, embedder, report=counts, progress=progress.advance)
+    return embed_chunks(chunks, embedder, headings=headings, report=counts, progress=progress.advance)
 
 
-def _to_stdout(chunks: Iterator[Chunk], model: str | None, device: Device, counts: Report, progress: Progress) -> None:
+def _to_stdout(
+    chunks: Iterator[Chunk], model: str | None, device: Device, headings: bool, counts: Report, progress: Progress
+) -> None:
     from ragcli.embedding import open_embedder
 
     embedder = open_embedder(model, device=device.value)  # first: the stages before this one start meanwhile
@@ -98,7 +110,8 @@ def _to_stdout(chunks: Iterator[Chunk], model: str | None, device: Device, count
         note("ragcli embed: no chunks came in.")
         return
     with output() as out:
-        for vector in _vectors(_noted(_after(first, chunks), progress, counts), embedder, counts, progress):
+        noted = _noted(_after(first, chunks), progress, counts)
+        for vector in _vectors(noted, embedder, headings, counts, progress):
             out.write(vector)
             counts.count("chunks_written")
 
@@ -122,11 +135,12 @@ def _to_table(
     name: str,
     model: str | None,
     device: Device,
+    headings: bool | None,
     counts: Report,
     progress: Progress,
     prune: list[str],
 ) -> None:
-    _write(chunks, db, name, model, device, counts, progress)
+    _write(chunks, db, name, model, device, headings, counts, progress)
     if prune:
         from ragcli.indexing import maintain
         from ragcli.indexing import prune as prune_table
@@ -158,6 +172,7 @@ def _write(
     name: str,
     model: str | None,
     device: Device,
+    headings: bool | None,
     counts: Report,
     progress: Progress,
 ) -> None:
@@ -177,12 +192,14 @@ def _write(
         return
     if opened is None:
         contract = {"model": embedder.contract, "metric": "cosine", "splitter": first.splitter or None}
-        opened = Table.create(db, name, contract)
-    check_contract(opened, {"model": embedder.contract})
+        opened = Table.create(db, name, {**contract, "headings": bool(headings)})
+    if headings is None:
+        headings = bool(opened.contract.get("headings"))
+    check_contract(opened, {"model": embedder.contract, "headings": headings})
     writer = Writer(opened, counts)
     checked = check_splitter(opened, _noted(_after(first, chunks), progress))
     try:
-        for vector in _vectors(writer.fresh(checked), embedder, counts, progress):
+        for vector in _vectors(writer.fresh(checked), embedder, headings, counts, progress):
             writer.add(vector)
     except BaseException:
         writer.flush()  # what has been embedded is kept, whatever ends the run

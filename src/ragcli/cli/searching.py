@@ -14,7 +14,7 @@ from ragcli.questions import Question, question, read_questions
 from ragcli.records import Result
 
 if TYPE_CHECKING:
-    from ragcli.reranking import Reranker
+    from ragcli.reranking import CrossEncoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +73,13 @@ def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator
         show_log()
         model = settings.model if settings.model is not None else str(table.contract["model"]["id"])
         embedder = open_embedder(model, device=settings.device.value, contract=table.contract["model"])
-    reranker: Reranker | None = None
+    reranker: CrossEncoder | None = None
     if settings.rerank is not None:
         from ragcli.models import resolve
         from ragcli.reranking import CrossEncoder
 
-        reranker = CrossEncoder(str(resolve(settings.rerank).path), settings.rerank)
-    return search(
+        reranker = CrossEncoder(str(resolve(settings.rerank).path), settings.rerank, device=settings.device.value)
+    found = search(
         questions,
         table,
         embedder=embedder,
@@ -90,3 +90,14 @@ def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator
         reranker=reranker,
         explain=settings.explain,
     )
+    return found if reranker is None else _counted(found, reranker)
+
+
+def _counted(found: Iterator[Result], reranker: CrossEncoder) -> Iterator[Result]:
+    """Pass results on; say at the end what the reranker did not read."""
+    yield from found
+    if reranker.truncated:
+        note(
+            f"ragcli query: {reranker.truncated} of {reranker.read} hits were longer than the {reranker.limit} tokens"
+            " that the reranker reads, and were judged by their beginning."
+        )

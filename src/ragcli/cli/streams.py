@@ -123,11 +123,11 @@ def visible(name: str) -> str:
 
 
 def stage_report(stage: str) -> Report:
-    """Return a report that says each failure on stderr as it happens."""
+    """Return a report that says each failure and each warning on stderr as it happens."""
 
     def on_loss(kind: str, source: str, reason: str) -> None:
-        if kind == "failed":
-            note(f"ragcli {stage}: failed: {visible(source)}: {reason}")
+        if kind in ("failed", "warning"):
+            note(f"ragcli {stage}: {kind}: {visible(source)}: {reason}")
 
     return Report(stage, on_loss)
 

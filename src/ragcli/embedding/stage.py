@@ -39,7 +39,7 @@ def embed(
     """Yield a vector record for each chunk, in order.
 
     Args:
-        chunks: the chunks; vector records of this very model pass through as they are.
+        chunks: the chunks; vector records that this very call would make pass through as they are.
         embedder: the model.
         headings: put title and headings before the text.
         report: counts ``chunks_truncated`` and ``tokens_truncated``, and notes each as truncated: the chunk is
@@ -60,7 +60,12 @@ def _embed(
     name, dimension = str(contract["id"]), int(contract["dimension"])
 
     def done(chunk: Chunk) -> bool:
-        return isinstance(chunk, Vector) and chunk.model == name and len(chunk.vector) == dimension
+        return (
+            isinstance(chunk, Vector)
+            and chunk.model == name
+            and len(chunk.vector) == dimension
+            and chunk.with_headings == headings
+        )
 
     for window in _windows(chunks):
         missing = [at for at, chunk in enumerate(window) if not done(chunk)]
@@ -80,7 +85,7 @@ def _embed(
         for at, chunk in enumerate(window):
             if at in made:
                 values = {field: getattr(chunk, field) for field in _FIELDS}
-                yield Vector(**values, vector=made[at], model=name)
+                yield Vector(**values, vector=made[at], model=name, with_headings=headings)
             else:
                 assert isinstance(chunk, Vector)
                 yield chunk

@@ -46,7 +46,7 @@ def read(source: Source) -> Iterator[Document]:
         raise LoadError(f"not readable as PDF: {error}.") from error
     with source.parsing("PDF"):
         try:
-            pages, pictures = _pages(source, pdf)
+            pages, drawn = _pages(source, pdf)
             facts = pdf.get_metadata_dict(skip_empty=True)
         finally:
             pdf.close()
@@ -54,11 +54,14 @@ def read(source: Source) -> Iterator[Document]:
     if empty:
         source.report.count("empty_pages", len(empty))
     if len(empty) == len(pages):
-        if pictures:
+        if drawn:
             raise LoadError(f"no text on any of its {len(pages)} pages: they are pictures (scanned?).")
         return
-    if empty:
-        source.lose(f"no text on {_listed(empty)} of {len(pages)}", kind="skipped", pages=empty)
+    if drawn:
+        reason = f"no text on {_listed(drawn)} of {len(pages)}, where something is drawn (scanned?)"
+        source.lose(reason, kind="warning", pages=drawn)
+    if blank := [number for number in empty if number not in drawn]:
+        source.lose(f"{_listed(blank)} of {len(pages)} blank", kind="skipped", pages=blank)
     garbled = [number for number, text in enumerate(pages, 1) if _is_garbled(text)]
     if garbled:
         source.report.count("garbled_pages", len(garbled))
@@ -70,24 +73,24 @@ def _keep(found: re.Match[str]) -> str:
     return "" if found[0] < " " else found[0]
 
 
-def _pages(source: Source, pdf: PdfDocument) -> tuple[list[str], bool]:
-    """The text of each page, mended, and whether a page without text holds a picture or a drawing."""
+def _pages(source: Source, pdf: PdfDocument) -> tuple[list[str], list[int]]:
+    """The text of each page, mended, and the pages without text that hold a picture or a drawing."""
     texts: list[str] = []
-    pictures = False
+    drawn: list[int] = []
     for number in range(len(pdf)):
         try:
             page = pdf[number]
             layer = page.get_textpage()
             text = _mended(layer.get_text_range())
-            if not text:
-                pictures = pictures or next(iter(page.get_objects(max_depth=2)), None) is not None
+            if not text and next(iter(page.get_objects(max_depth=2)), None) is not None:
+                drawn.append(number + 1)
             layer.close()
             page.close()
         except Exception as error:  # noqa: BLE001  one broken page does not lose the others
             text = ""
             source.lose(f"page {number + 1} cannot be read ({error})", page=number + 1)
         texts.append(text)
-    return texts, pictures
+    return texts, drawn
 
 
 def _mended(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ragcli.splitting.blocks import HEADING, TABLE, TEXT, Block, skip_space
@@ -41,8 +41,22 @@ class Piece:
             self.text_from = block.start if len(self.blocks) > 1 else self.start
 
 
-def pack(text: str, found: Iterable[Block], measure: Characters | Tokens, overlap: int) -> Iterator[Piece]:
-    """Yield the pieces in order, each with at least one block that no other holds."""
+def pack(
+    text: str,
+    found: Iterable[Block],
+    measure: Characters | Tokens,
+    overlap: int,
+    on_long_header: Callable[[Block], None] = lambda block: None,
+) -> Iterator[Piece]:
+    """Yield the pieces in order, each with at least one block that no other holds.
+
+    Args:
+        text: the document's.
+        found: its blocks, in order.
+        measure: what a piece may hold.
+        overlap: of a piece with the one before, where sentences run on.
+        on_long_header: called with a table whose header leaves no room for rows, and is therefore not repeated.
+    """
     source = iter(found)
     waiting: list[Block] = []
     piece: Piece | None = None
@@ -92,6 +106,7 @@ def pack(text: str, found: Iterable[Block], measure: Characters | Tokens, overla
             continue
         if where is None:
             if block.header and room < measure.size // 2:
+                on_long_header(block)
                 waiting.append(block._replace(header=""))
                 piece = Piece(block.start)
                 continue
@@ -105,9 +120,11 @@ def pack(text: str, found: Iterable[Block], measure: Characters | Tokens, overla
         piece.add(block._replace(end=stop, kind=TEXT if block.kind == HEADING else block.kind))
         if following < block.end:
             header = block.header
-            if block.kind == TABLE and 0 < block.head <= stop:
+            if block.kind == TABLE and block.head > 0:
                 header = text[block.start : block.head]
-                header = header if measure.cost(header) <= measure.size // 2 else ""
+                if stop < block.head or measure.cost(header) > measure.size // 2:
+                    on_long_header(block)
+                    header = ""
             waiting.append(rest(block, following, header))
             yield piece
             piece = _next(text, piece, waiting[-1], measure, overlap)

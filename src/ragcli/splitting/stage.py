@@ -73,6 +73,12 @@ def _split(
             report.count("documents_empty")
             report.lose("skipped", document.source, "the document holds no text")
             continue
+
+        def long_header(block: Block, document: Document = document) -> None:
+            reason = f"the header of the table at character {block.start} is too long to be repeated in its pieces"
+            report.count("headers_not_repeated")
+            report.lose("skipped", document.source, reason, start=block.start)
+
         measure = Characters(text, size) if counter is None else Tokens(text, size, counter)
         places = _Places(document.spans)
         end = trim(text, start, len(text))
@@ -81,7 +87,7 @@ def _split(
             found = [] if plain else list(places.name(blocks(text)))
             pieces: Iterable[Piece] = (Piece(start, found or [Block(1, start, end)]),)
         else:
-            pieces = pack(text, places.name(blocks(text)), measure, overlap)
+            pieces = pack(text, places.name(blocks(text)), measure, overlap, long_header)
         for piece in pieces:
             low, high = piece.start, piece.end
             if high - low == 1 and not measure.fits(low, high):
