@@ -1,15 +1,15 @@
 # make demo: set up, index the documents in examples/, and answer two questions.
 # make test: set up, and run the tests.
+# make test-torch: the tests against torch, transformers and sentence-transformers, which are large.
 
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 DEMO := .demo
 
-.PHONY: demo test check slow clean
+.PHONY: demo test test-torch check slow clean
 .NOTPARALLEL:
 
-# The CPU build of torch is a test's only; ragcli itself runs on ONNX Runtime.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline]'
@@ -19,6 +19,10 @@ $(VENV)/.dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,dev]'
 	@touch $@
 
+$(VENV)/.torch: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,dev,torch,peers]'
+	@touch $@
+
 demo: $(VENV)/.installed
 	$(BIN)/ragcli load examples/ | $(BIN)/ragcli split | $(BIN)/ragcli embed -d $(DEMO) -t kb --prune examples/
 	$(BIN)/ragcli ask -d $(DEMO) -t kb "手机的保修期是多久？" --format table
@@ -26,6 +30,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow"
+
+test-torch: $(VENV)/.torch
+	$(BIN)/python -m pytest tests/test_embedding_torch.py tests/test_reranking.py
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

@@ -74,6 +74,16 @@ def test_explained_contributions_add_up(small):
         assert sum(stage["contribution"] for stage in stages.values()) == pytest.approx(hit["score"])
 
 
+def test_people_see_the_part_of_a_hit_that_speaks_of_the_question(tmp_path):
+    long = "开头与问题无关。" * 60 + "主板的配件编号为 PPR-9087。其余从略。"
+    assert run("embed", "-d", tmp_path, "-t", "kb", stdin=jsonl(chunk(0, long))).returncode == 0
+    shown = "".join(run("query", "-d", tmp_path, "-t", "kb", "--format", "table", "PPR-9087").stdout.decode().split())
+    assert "…主板的配件编号为PPR-9087。其余从略。" in shown
+    assert "开头" not in shown
+    other = "".join(run("query", "-d", tmp_path, "-t", "kb", "--format", "table", "xyz").stdout.decode().split())
+    assert "开头与问题无关" in other
+
+
 def test_a_batch_is_answered_in_order_and_no_line_is_missing(small):
     asked = ["PPR-9087", "手机保修多久？", "zzzqqq", "How many days of leave?", "配件", "leave", "月"]
     done = run("query", "-d", small, "-t", "kb", "--mode", "text", stdin="\n".join(asked).encode())

@@ -24,6 +24,19 @@ def _short(text: str, size: int = _SHOWN) -> Text:
     return Text(joined if len(joined) <= size else joined[:size] + "…")
 
 
+def _passages(result: Result) -> list[str]:
+    """Return of each hit the text from where it speaks of the question: from its start, where that shows it."""
+    from ragcli.answering.evidence import gather, read_question
+
+    starts = [0] * len(result.hits)
+    for scored in gather(read_question(result.query), result.hits).hits:
+        value, at = max(((value, -at) for at, value in enumerate(scored.values)), default=(0.0, 0))
+        if value > 0 and scored.clauses[-at].end > _SHOWN:
+            sentence = scored.clauses[-at].sentence
+            starts[scored.hit] = next(unit.start for unit in scored.clauses if unit.sentence == sentence)
+    return ["…" * (start > 0) + hit.text[start:] for start, hit in zip(starts, result.hits, strict=True)]
+
+
 def _place(source: str, pages: list[int], headings: list[str]) -> str:
     parts = [visible(source)]
     if pages:
@@ -63,7 +76,7 @@ def show_results(results: Iterable[Result]) -> None:
             _print(console, Text("tokens: " + " | ".join(result.extra["tokens"]), style="dim"))
         if not result.hits:
             _print(console, Text("  nothing was found", style="yellow"))
-        for hit in result.hits:
+        for hit, passage in zip(result.hits, _passages(result), strict=True):
             place = _place(hit.source, hit.pages, hit.headings)
             scores = "  ".join(f"{name} {value:.3f}" for name, value in hit.scores.items())
             _print(console, f"[green]{hit.rank:>2}[/] [bold]{escape(place)}[/]  [dim]{hit.score:.3f}  ({scores})[/]")
@@ -73,7 +86,7 @@ def show_results(results: Iterable[Result]) -> None:
                     row = (name, str(stage["rank"]), f"{stage['score']:.4f}", f"{stage['contribution']:+.4f}")
                     table.add_row(*row)
                 _print(console, table)
-            _print(console, Text.assemble("   ", _short(hit.text)))
+            _print(console, Text.assemble("   ", _short(passage)))
 
 
 def show_answers(answers: Iterable[Answer]) -> None:

@@ -23,7 +23,7 @@ from ragcli.records import Json
 
 ID = "builtin/multilingual-e5-small"
 NAMES = ("builtin", ID)
-MAKER = 3  # raised when what is written below changes, so that old folders are made anew
+MAKER = 4  # raised when what is written below changes, so that old folders are made anew
 _WEIGHTS = "e5-small-q4.bin"
 _MANIFEST = "ragcli.json"
 _TEMPORARY = ".unpacking-"

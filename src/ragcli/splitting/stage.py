@@ -63,7 +63,7 @@ def split(
 def _split(
     documents: Iterable[Document], size: int, overlap: int, counter: TokenCounter | None, report: Report
 ) -> Iterator[Chunk]:
-    name = f"structure/1 size={size} overlap={overlap} unit={'tokens' if counter else 'chars'}"
+    name = f"structure/2 size={size} overlap={overlap} unit={'tokens' if counter else 'chars'}"
     for document in documents:
         text = document.text
         report.count("documents_in")
