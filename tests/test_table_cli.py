@@ -186,7 +186,12 @@ def test_two_writers_lose_nothing(tmp_path):
 
 def test_interrupt_leaves_a_readable_table(tmp_path):
     process = subprocess.Popen(
-        [RAGCLI, "embed", "-d", tmp_path, "-t", "kb"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        [RAGCLI, "embed", "-d", tmp_path, "-t", "kb"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        # A shell starts what goes on in its background with SIGINT ignored, and these tests may be that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     process.stdin.write(chunks(200))
     process.stdin.flush()
