@@ -29,6 +29,7 @@ from ragcli.where import one_of
 T = TypeVar("T")
 
 BATCH_ROWS = 1024
+BATCH_CHARACTERS = 4_000_000
 BATCH_SECONDS = 20.0
 _RETRIES = 30
 _KEY_INDEX_ROWS = 20_000  # from here on a BTREE on the keys saves more than it costs
@@ -157,6 +158,7 @@ class Writer:
         self._known = _Known(table)
         self._seen = _Seen()
         self._batch: dict[str, Vector] = {}
+        self._characters = 0  # of the batch
         self._since = time.monotonic()
         self._last = ("", "")  # source and document of the chunk before
         self._outdated: dict[str, None] = {}  # sources of which the table held another document
@@ -192,7 +194,12 @@ class Writer:
         if vector.id in self._batch:  # the same place with other metadata: the later one stays, as in a table
             self.report.count("chunks_repeated")
         self._batch[vector.id] = vector
-        if len(self._batch) >= BATCH_ROWS or time.monotonic() - self._since > BATCH_SECONDS:
+        self._characters += len(vector.text)
+        if (
+            len(self._batch) >= BATCH_ROWS
+            or self._characters >= BATCH_CHARACTERS
+            or time.monotonic() - self._since > BATCH_SECONDS
+        ):
             self.flush()
 
     def flush(self) -> None:
@@ -203,6 +210,7 @@ class Writer:
                 self._merge(rows)
             self.report.count("chunks_written", len(self._batch))
             self._batch.clear()
+            self._characters = 0
         self._since = time.monotonic()
 
     def _merge(self, rows: pa.Table) -> None:
