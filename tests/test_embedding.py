@@ -138,7 +138,7 @@ def test_vectors_of_this_model_pass_through(model: Embedder) -> None:
     (made,) = embed([chunk(1, "text")], model)
     (again,) = embed([made], model)
     assert again is made
-    for change in ({"model": "other"}, {"vector": [1.0, 2.0]}):
+    for change in ({"model": "other"}, {"model_hash": "other"}, {"vector": [1.0, 2.0]}, {"with_headings": True}):
         (mended,) = embed([replace(made, **change)], model)
         assert (mended.model, mended.vector) == (made.model, made.vector)
 

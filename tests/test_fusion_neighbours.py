@@ -30,11 +30,13 @@ PLACES = [(0, 11), (6, 24), (26, 43)]  # the second overlaps the first; a gap of
 
 def _hit(at: int, rank: int = 1) -> Hit:
     start, end = PLACES[at]
-    return Hit(id=str(at), document_id="d", source="s", text=TEXT[start:end], start=start, end=end, rank=rank, score=1)
+    after = TEXT[end : PLACES[at + 1][0]] if at < 2 else ""
+    place = {"start": start, "end": end, "after": after}
+    return Hit(id=str(at), document_id="d", source="s", text=TEXT[start:end], rank=rank, score=1, **place)
 
 
 def _rows() -> list[dict]:
-    keys = ("id", "text", "start", "end", "pages", "header")
+    keys = ("id", "text", "start", "end", "pages", "header", "after")
     return [{key: getattr(_hit(at), key) for key in keys} for at in range(3)]
 
 
@@ -49,3 +51,28 @@ def test_a_hit_is_not_repeated_as_a_neighbour():
     first, second = expand([_hit(0), _hit(1, 2)], {"d": _rows()}, 1)
     assert first.text == TEXT[0:11]
     assert second.text == TEXT[6:43]
+
+
+@given(
+    st.text(st.sampled_from("ab \n"), min_size=40, max_size=200),
+    st.integers(0, 6),
+    st.lists(st.integers(0, 9), min_size=1, max_size=4, unique=True),
+    st.integers(1, 3),
+)
+def test_what_is_joined_is_the_documents_text_and_stands_once(text, overlap, found, n):
+    from ragcli.records import Document
+    from ragcli.splitting import split
+
+    chunks = list(split([Document(id="d", source="s", text=text)], size=12, overlap=overlap))
+    rows = [chunk.to_dict() for chunk in chunks]
+    hits = [
+        Hit(**{key: value for key, value in rows[at].items() if key != "type"}, rank=rank, score=1)
+        for rank, at in enumerate((at for at in found if at < len(rows)), 1)
+    ]
+    given = []
+    for hit, joined in zip(hits, expand(hits, {"d": rows}, n), strict=True):
+        assert joined.text == text[joined.start : joined.end]
+        assert joined.start <= hit.start < hit.end <= joined.end
+        around = {*range(joined.start, joined.end)} - {*range(hit.start, hit.end)}
+        assert not around & {place for low, high in given for place in range(low, high)}
+        given.append((joined.start, joined.end))

@@ -123,14 +123,6 @@ def test_a_missing_table_says_which_there_are(small, tmp_path):
     assert b"holds no tables" in run("query", "-d", tmp_path, "-t", "kb", "x").stderr
 
 
-def test_a_changed_document_replaces_its_own_chunks(tmp_path):
-    old = jsonl(*(chunk(n, TEXTS[n], document_id="old") for n in range(3)), chunk(9, TEXTS[0], source="b.txt"))
-    new = jsonl(chunk(7, "new text", document_id="new"))
-    assert run("embed", "-d", tmp_path, "-t", "kb", stdin=old).returncode == 0
-    assert run("embed", "-d", tmp_path, "-t", "kb", stdin=new).returncode == 0
-    assert sorted(ids(tmp_path)) == ["chunk-7", "chunk-9"]
-
-
 def test_kill_in_the_middle_then_again_loses_and_doubles_nothing(tmp_path):
     feed = chunks(1500)
     process = subprocess.Popen(
@@ -279,20 +271,6 @@ def test_no_permission_is_one_sentence(tmp_path):
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
     assert len(done.stderr.decode().strip().splitlines()) <= 2
-
-
-def test_prune_removes_what_is_gone_and_nothing_else(tmp_path):
-    docs, elsewhere = tmp_path / "docs", tmp_path / "elsewhere"
-    docs.mkdir(), elsewhere.mkdir()
-    (docs / "kept.txt").write_text("x")
-    names = ["docs/kept.txt", "docs/gone.txt", "elsewhere/gone.txt", "https://example.org/gone.txt", "docs/rows.csv#3"]
-    data = jsonl(*(chunk(n, TEXTS[n % 3], source=name, document_id=name) for n, name in enumerate(names)))
-    done = run("embed", "-d", "db", "-t", "kb", "--prune", "docs", stdin=data, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert sorted(ids(tmp_path / "db")) == ["chunk-0", "chunk-2", "chunk-3"]
-    done = run("embed", "-d", "db", "-t", "kb", "--prune", "nowhere", stdin=data, cwd=tmp_path)
-    assert done.returncode == 2
-    assert b"nowhere" in done.stderr
 
 
 def test_wrong_input_is_one_sentence(tmp_path):

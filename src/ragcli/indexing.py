@@ -1,9 +1,9 @@
 """Writing a table: only what is new, in whole batches, so that a killed run loses at most the last one.
 
-A chunk whose id and digest the table has is not embedded again. When everything is in, the documents that the
-same sources had before are removed: last, so that a run that is killed or cut short takes nothing away. Batches
-go in through ``merge_insert`` on a primary key, so that two writers at once lose nothing and double nothing
-(tests/test_indexing.py).
+A chunk whose id and digest the table has is not embedded again. When everything is in, what the same sources had
+before and have no more is removed: last, and only where a source came in to its end (`Chunk.last`), so that a run
+that is killed or cut short takes nothing away. Batches go in through ``merge_insert`` on a primary key, so that two writers at once lose nothing and double nothing
+(tests/test_table_cli.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,6 +46,8 @@ def digest(chunk: Chunk) -> str:
         chunk.source,
         chunk.title or "",
         chunk.header,
+        chunk.format,
+        chunk.after,
         chunk.text,
         orjson.dumps([chunk.pages, chunk.headings, chunk.metadata, chunk.extra], option=orjson.OPT_SORT_KEYS).decode(),
     )
@@ -74,12 +75,17 @@ class _Seen:
         self._recent: set[int] = set()
         self._sorted = np.zeros(0, np.int64)
 
+    def __contains__(self, value: int) -> bool:
+        place = int(np.searchsorted(self._sorted, value))
+        return value in self._recent or (place < len(self._sorted) and int(self._sorted[place]) == value)
+
+    def array(self) -> np.ndarray[Any, Any]:
+        """Return all of them (n,)."""
+        return np.concatenate([self._sorted, np.fromiter(self._recent, np.int64, len(self._recent))])
+
     def add(self, value: int) -> bool:
         """Add a hash; say whether it is new."""
-        if value in self._recent:
-            return False
-        place = int(np.searchsorted(self._sorted, value))
-        if place < len(self._sorted) and int(self._sorted[place]) == value:
+        if value in self:
             return False
         self._recent.add(value)
         if len(self._recent) >= _RECENT:
@@ -90,55 +96,81 @@ class _Seen:
 
 
 class _Known:
-    """The ids, digests, sources and documents that a table held when the run began, 40 bytes a row."""
+    """The ids, digests and sources that a table held when the run began, 25 bytes a row, and what came again."""
 
     def __init__(self, table: Table) -> None:
-        columns = ["id", "digest", "source", "document_id"]
+        columns = ["id", "digest", "source"]
         parts: dict[str, list[np.ndarray[Any, Any]]] = {column: [np.zeros(0, np.int64)] for column in columns}
         with lance_errors(f"cannot read the table {table.name!r}"):
             for batch in table.dataset.to_batches(columns=columns, batch_size=65_536):
                 for column in columns:
                     values = batch.column(column).to_pylist()
                     parts[column].append(_hashes((value or "" for value in values), len(values)))
-        ids, digests, sources, documents = (np.concatenate(parts[column]) for column in columns)
+        ids, digests, sources = (np.concatenate(parts[column]) for column in columns)
         order = np.argsort(ids, kind="stable")
-        self._ids, self._digests = ids[order], digests[order]
-        order = np.argsort(sources, kind="stable")
-        self._sources, self._documents = sources[order], documents[order]
-        self._arrived: set[int] = set()  # documents of the table that this run has brought again
+        self._ids, self._digests, self._sources = ids[order], digests[order], sources[order]
+        self._arrived = np.zeros(len(ids), bool)
 
-    def has(self, chunk_id: str, chunk_digest: str) -> bool:
-        """Whether the table held this very chunk."""
+    def meets(self, chunk_id: str, chunk_digest: str) -> bool:
+        """Note that a chunk has come; say whether the table held this very one."""
         key = hash(chunk_id)
         place = int(np.searchsorted(self._ids, key))
-        return (
-            place < len(self._ids) and int(self._ids[place]) == key and int(self._digests[place]) == hash(chunk_digest)
-        )
+        if place >= len(self._ids) or int(self._ids[place]) != key:
+            return False
+        self._arrived[place] = True
+        return int(self._digests[place]) == hash(chunk_digest)
 
-    def arrives(self, source: str, document_id: str) -> bool:
-        """Note that a document has come; say whether the table held another one of the same source."""
-        mine, others = hash(document_id), False
-        for document in self._of(source):
-            if document == mine:
-                self._arrived.add(mine)
-            else:
-                others = True
-        return others
+    def stale(self, sources: np.ndarray[Any, Any]) -> set[tuple[int, int]]:
+        """Return the hashes of id and digest of the rows of these sources (n,) that have not come again."""
+        rows = np.flatnonzero(np.isin(self._sources, sources) & ~self._arrived)
+        return set(zip(self._ids[rows].tolist(), self._digests[rows].tolist(), strict=True))
 
-    def is_stale(self, document_id: str) -> bool:
-        """Whether a document was in the table and has not come again (one that is new to the table is not)."""
-        key = hash(document_id)
-        return key in self._known_documents and key not in self._arrived
 
-    @cached_property
-    def _known_documents(self) -> set[int]:
-        return set(self._documents.tolist())
+class Arrived:
+    """The sources that came in during a run."""
 
-    def _of(self, source: str) -> list[int]:
-        key = hash(source)
-        start = int(np.searchsorted(self._sources, key, "left"))
-        end = int(np.searchsorted(self._sources, key, "right"))
-        return np.unique(self._documents[start:end]).tolist() if end > start else []
+    def __init__(self) -> None:
+        self._whole = _Seen()
+        self._files = _Seen()
+        self._cut: dict[int, str] = {}
+        self._now = ("", "")  # source and document of the chunk before
+        self._ended = True
+
+    def add(self, chunk: Chunk) -> None:
+        """Note a chunk."""
+        if (chunk.source, chunk.document_id) != self._now:
+            self.close()
+            self._now = (chunk.source, chunk.document_id)
+        self._ended = chunk.last is not False
+
+    def close(self) -> None:
+        """Note the end of the document that is coming in."""
+        source = self._now[0]
+        if self._now == ("", ""):
+            return
+        if self._ended:
+            self._whole.add(hash(source))
+            self._files.add(hash(source.rpartition("#")[0]))
+        else:
+            self._cut[hash(source)] = source
+        self._now, self._ended = ("", ""), True
+
+    @property
+    def cut(self) -> list[str]:
+        """The sources of documents that did not come in to their end."""
+        return list(self._cut.values())
+
+    def whole(self) -> np.ndarray[Any, Any]:
+        """Return the hashes (n,) of the sources that came in to their end."""
+        found = self._whole.array()
+        return found[~np.isin(found, np.fromiter(self._cut, np.int64, len(self._cut)))]
+
+    def __contains__(self, source: str) -> bool:
+        return hash(source) in self._whole or hash(source) in self._cut
+
+    def has_rows_of(self, file: str) -> bool:
+        """Whether a row of this file, ``FILE#…``, came in."""
+        return hash(file) in self._files
 
 
 class Writer:
@@ -155,29 +187,30 @@ class Writer:
     def __init__(self, table: Table, report: Report | None = None) -> None:
         self.table = table
         self.report = report or Report("embed")
+        table.ensure_text_index()
+        self.arrived = Arrived()
         self._known = _Known(table)
-        self._seen = _Seen()
+        self._seen = _Seen()  # chunks
+        self._given = _Seen()  # the ids of those that were given on
         self._batch: dict[str, Vector] = {}
         self._characters = 0  # of the batch
         self._since = time.monotonic()
-        self._last = ("", "")  # source and document of the chunk before
-        self._outdated: dict[str, None] = {}  # sources of which the table held another document
 
     def fresh(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """Yield the chunks that the table does not have, as they must be embedded."""
         for chunk in chunks:
             self.report.count("chunks_in")
-            if (chunk.source, chunk.document_id) != self._last:
-                self._last = (chunk.source, chunk.document_id)
-                if self._known.arrives(chunk.source, chunk.document_id):
-                    self._outdated[chunk.source] = None
-            made = digest(chunk)
+            self.arrived.add(chunk)
+            made, key = digest(chunk), hash(chunk.id)
+            known = self._known.meets(chunk.id, made)
             if not self._seen.add(hash((chunk.id, made))):
                 self.report.count("chunks_repeated")
-            elif self._known.has(chunk.id, made):
+            elif known and key not in self._given:
                 self.report.count("chunks_unchanged")
-            else:
+            else:  # also where the same id came before with other content: the later one stays
+                self._given.add(key)
                 yield chunk
+        self.arrived.close()
 
     def add(self, vector: Vector) -> None:
         """Take one vector; commits when a batch is full or old.
@@ -231,16 +264,19 @@ class Writer:
         return pa.table({name: pa.array(columns[name], made.field(name).type) for name in made.names}, schema=made)
 
     def _remove_stale(self) -> None:
-        sources = list(self._outdated)
-        for start in range(0, len(sources), _IN_LIST):
-            condition = one_of("source", sources[start : start + _IN_LIST])
-            with lance_errors(f"cannot read the table {self.table.name!r}"):
-                found = self.table.dataset.to_table(columns=["document_id"], filter=condition)["document_id"]
-            stale = [key for key in dict.fromkeys(found.to_pylist()) if self._known.is_stale(key)]
-            if stale:
-                removed = delete(self.table, f"{condition} AND {one_of('document_id', stale)}")
-                self.report.count("chunks_replaced", removed)
-        self._outdated.clear()
+        for source in self.arrived.cut:
+            reason = "its document came in without its end, so that nothing the table has of it was removed"
+            self.report.lose("warning", source, reason)
+        stale = self._known.stale(self.arrived.whole())
+        if not stale:
+            return
+        gone: list[str] = []
+        with lance_errors(f"cannot read the table {self.table.name!r}"):
+            for batch in self.table.dataset.to_batches(columns=["id", "digest"], batch_size=65_536):
+                for name, made in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    if (hash(name), hash(made or "")) in stale:
+                        gone.append(name)
+        self.report.count("chunks_replaced", _delete_all(self.table, "id", gone))
 
     def finish(self) -> None:
         """Commit the rest, remove what was replaced, and bring the indexes up to date."""
@@ -258,6 +294,13 @@ def delete(table: Table, condition: str) -> int:
             _retry(table, lambda: table.dataset.delete(condition))
         table.refresh()
     return count
+
+
+def _delete_all(table: Table, column: str, values: Sequence[str]) -> int:
+    removed = 0
+    for start in range(0, len(values), _IN_LIST):
+        removed += delete(table, one_of(column, list(values[start : start + _IN_LIST])))
+    return removed
 
 
 def _json(value: object) -> str:
@@ -287,7 +330,7 @@ def maintain(table: Table) -> None:
 def _maintain(table: Table) -> None:
     dataset = table.dataset
     rows = dataset.count_rows()
-    names = {index["name"] for index in dataset.list_indices()}
+    names = {index.name for index in dataset.describe_indices()}
     fragments = len(dataset.get_fragments())
     if fragments > _MAX_FRAGMENTS:
         dataset.optimize.compact_files()
@@ -308,42 +351,73 @@ def _unindexed(dataset: Any, name: str) -> int:
     return int(dataset.stats.index_stats(name).get("num_unindexed_rows", 0))
 
 
-def prune(table: Table, roots: Sequence[str]) -> list[str]:
+def prune(table: Table, roots: Sequence[str], arrived: Arrived | None = None) -> list[str]:
     """Remove the chunks of files under the roots that are no longer on disk; return their sources.
 
-    A source is under a root when its path begins with the root's, as both were given; URLs never are. A row
-    of a file (``rows.jsonl#17``) goes when the file does.
+    Only what `load` read from a file is looked for (`Chunk.format`), never a URL. A source is under a root when its
+    path begins with the root's, as both were given. A row of a file (``rows.jsonl#17``) goes when the file does, or
+    when the file is there and other rows of it came in. A file of no bytes counts as gone.
+
+    Args:
+        table: the table.
+        roots: folders or files.
+        arrived: what came in during this run; without it rows are only looked for as files.
 
     Raises:
-        UsageError: a root is not there: more likely an unmounted disk or the wrong folder than a wish.
+        UsageError: a root is not there, or nothing that the table has of it is: more likely an unmounted disk or
+            the wrong folder than a wish.
     """
     paths = []
     for root in roots:
-        if not Path(root).exists():
+        if not root.strip() or not Path(root).exists():
             raise UsageError(
-                f"--prune {root}: there is no such folder, so nothing was removed.",
+                f"--prune {root!r}: there is no such folder, so nothing was removed.",
                 hint="Run it where the paths in the table are relative to, with the disk mounted.",
             )
         paths.append(Path(root).resolve())
     with lance_errors(f"cannot read the table {table.name!r}"):
-        column = table.dataset.to_table(columns=["source"])["source"]
+        found = table.dataset.to_table(columns=["source"], filter="format <> ''")["source"]
     gone: list[str] = []
-    present: dict[str, bool] = {}
-    for source in sorted(set(column.to_pylist())):
-        if "://" in source:
-            continue
-        candidates = [source]
-        while "#" in candidates[-1]:
-            candidates.append(candidates[-1].rpartition("#")[0])
-        file = Path(candidates[-1])
-        absolute = (Path.cwd() / file).parent.resolve() / file.name
-        if not any(root == absolute or root in absolute.parents for root in paths):
-            continue
-        for candidate in candidates:
-            if candidate not in present:
-                present[candidate] = Path(candidate).exists()
-        if not any(present[candidate] for candidate in candidates):
-            gone.append(source)
-    for start in range(0, len(gone), _IN_LIST):
-        delete(table, one_of("source", gone[start : start + _IN_LIST]))
+    held = 0
+    for source in sorted(set(found.to_pylist())):
+        under = _under(source, paths)
+        if under:
+            there = _is_there(source, arrived)
+            held += there
+            if not there:
+                gone.append(source)
+    if gone and not held:
+        raise UsageError(
+            f"--prune {' '.join(roots)}: not one of the {len(gone)} sources that the table has there is on disk,"
+            " so nothing was removed.",
+            hint="Run it where the paths in the table are relative to. To begin anew, embed into another table.",
+        )
+    _delete_all(table, "source", gone)
     return gone
+
+
+def _under(source: str, roots: Sequence[Path]) -> bool:
+    if "://" in source:
+        return False
+    absolute = (Path.cwd() / source).parent.resolve() / Path(source).name
+    return any(root == absolute or root in absolute.parents or root == _file(absolute) for root in roots)
+
+
+def _file(path: Path) -> Path:
+    return Path(str(path).rpartition("#")[0] or str(path))
+
+
+def _is_there(source: str, arrived: Arrived | None) -> bool:
+    """Whether the file of a source is on disk, and the row, where it is one, still in it as far as this run knows."""
+    candidate = source
+    while True:
+        if Path(candidate).exists():
+            if Path(candidate).is_file() and Path(candidate).stat().st_size == 0:
+                return False
+            break
+        if "#" not in candidate:
+            return False
+        candidate = candidate.rpartition("#")[0]
+    if candidate == source or arrived is None or source in arrived:
+        return True
+    return not arrived.has_rows_of(candidate)

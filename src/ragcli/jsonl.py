@@ -117,8 +117,9 @@ def records(
     """
     kinds: dict[object, type[R]] = {other.type: other for other in others}
     for number, value in objects(stream, name=name, on_bad=on_bad):
+        kind = value.get("type")
         try:
-            yield kinds.get(value.get("type"), cls).from_dict(value)
+            yield (kinds.get(kind, cls) if isinstance(kind, str) else cls).from_dict(value)
         except InputError as error:
             bad = InputError(
                 f"{name}, line {number}: {error.message}.",

@@ -33,6 +33,9 @@ def content_id(*parts: str) -> str:
     return hashlib.sha256(joined).hexdigest()[:ID_LENGTH]
 
 
+_MOST = 1 << 62  # offsets fit 64 bits in a table,
+_MOST_PAGE = 1 << 31  # pages 32
+
 _CHECKS: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "str | None": (str, type(None)),
@@ -41,6 +44,7 @@ _CHECKS: dict[str, tuple[type, ...]] = {
     "float": (int, float),
     "float | None": (int, float, type(None)),
     "bool": (bool,),
+    "bool | None": (bool, type(None)),
     "Json": (dict,),
 }
 _NAMES = {dict: "an object", list: "a list", str: "a string", int: "a number", float: "a number"}
@@ -140,6 +144,17 @@ def _integers(values: Json, record: str, *names: str) -> None:
         for item in values.get(name, ()):
             if not isinstance(item, int) or isinstance(item, bool):
                 raise InputError(f"'{name}' of the {record} record must hold whole numbers, not {_describe(item)}")
+            if not -_MOST_PAGE <= item < _MOST_PAGE:
+                raise InputError(f"'{name}' of the {record} record holds {item}, which is too large")
+
+
+def _span(document: str, span: Json) -> None:
+    for key in ("page", "slide"):
+        page = span.get(key)
+        if isinstance(page, int) and not -_MOST_PAGE <= page < _MOST_PAGE:
+            raise InputError(f"a span of document {document} has the {key} {page}, which is too large")
+    if not isinstance(span.get("headings") or [], list):
+        raise InputError(f"a span of document {document} has 'headings' that are no list")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +184,7 @@ class Document(Record):
             end = span.get("end") if isinstance(span, dict) else None
             if not isinstance(start, int) or not isinstance(end, int) or not 0 <= start <= end <= size:
                 raise InputError(f"a span of document {values['id']} must have 0 <= start <= end <= {size}")
+            _span(values["id"], span)
         return values
 
 
@@ -178,7 +194,9 @@ class Chunk(Record):
 
     ``header`` is text from elsewhere in the document that the piece cannot be read without (the header row
     of the table it continues); it is embedded, indexed and shown before ``text``, and not part of the
-    offsets. ``splitter`` says how the chunk was made.
+    offsets. ``splitter`` says how the chunk was made, ``format`` what its document was loaded from. ``after`` is
+    the white space between the chunk and the next one. ``last`` says whether the document ends with it, so that
+    who reads a stream knows whether a document came in to its end; None where it is not known.
     """
 
     type: ClassVar[str] = "chunk"
@@ -194,12 +212,17 @@ class Chunk(Record):
     title: str | None = None
     header: str = ""
     splitter: str = ""
+    format: str = ""
+    after: str = ""
+    last: bool | None = None
     metadata: Json = field(default_factory=dict)
 
     @classmethod
     def _convert(cls, values: Json) -> Json:
         _strings(values, cls.type, "headings")
         _integers(values, cls.type, "pages")
+        if values["start"] < 0 or values["end"] >= _MOST:
+            raise InputError(f"chunk {values['id']}: start {values['start']} and end {values['end']} are no offsets")
         if values["end"] - values["start"] != len(values["text"]):
             raise InputError(
                 f"chunk {values['id']}: start {values['start']} and end {values['end']} do not fit"
@@ -212,14 +235,23 @@ class Chunk(Record):
 class Vector(Chunk):
     """A chunk with its embedding: ``vector`` has the model's dimension, ``model`` names the model.
 
-    ``with_headings`` says whether title and headings were embedded before the text.
+    ``model_hash`` is a digest of the model and of how it was used (prefixes, pooling, …); ``with_headings`` says
+    whether title and headings were embedded before the text.
     """
 
     type: ClassVar[str] = "vector"
 
     vector: list[float] = field(default_factory=list)
     model: str = ""
+    model_hash: str = ""
     with_headings: bool = False
+
+    @classmethod
+    def _convert(cls, values: Json) -> Json:
+        for item in values.get("vector", ()):
+            if isinstance(item, bool) or not isinstance(item, (int, float)):
+                raise InputError(f"'vector' of chunk {values['id']} must hold numbers, not {_describe(item)}")
+        return Chunk._convert(values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

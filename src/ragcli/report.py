@@ -26,15 +26,19 @@ class Report:
             (something is missing from the output that should be there), ``warning`` (something may be) or
             ``skipped`` (left out by rule).
 
+        keep: keep the losses one by one; without it a stream of any length is counted in constant memory.
+
     The kinds of counts are the stage's own (``files_seen``, ``files_loaded``, ``chunks_in``, …); the losses
     are kept in order, each with its kind, source and reason.
     """
 
-    def __init__(self, stage: str, on_loss: OnLoss | None = None) -> None:
+    def __init__(self, stage: str, on_loss: OnLoss | None = None, *, keep: bool = True) -> None:
         self.stage = stage
         self.counts: Counter[str] = Counter()
         self.losses: list[dict[str, Any]] = []
+        self.failed = False  # whether anything is missing from the output that should be there
         self._on_loss = on_loss
+        self._keep = keep
 
     def count(self, name: str, n: int = 1) -> None:
         """Add to a count."""
@@ -42,14 +46,11 @@ class Report:
 
     def lose(self, kind: str, source: str, reason: str, **where: Any) -> None:
         """Record one loss; ``where`` may name a page, a line or a number of tokens."""
-        self.losses.append({"kind": kind, "source": source, "reason": reason, **where})
+        self.failed = self.failed or kind == "failed"
+        if self._keep:
+            self.losses.append({"kind": kind, "source": source, "reason": reason, **where})
         if self._on_loss is not None:
             self._on_loss(kind, source, reason)
-
-    @property
-    def failed(self) -> bool:
-        """Whether anything is missing from the output that should be there."""
-        return any(loss["kind"] == "failed" for loss in self.losses)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as a JSON object."""

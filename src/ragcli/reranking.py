@@ -6,6 +6,7 @@ Loaded through transformers (any sequence classification model with one output, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, Protocol
 
 from ragcli.embedding.torch import torch_device
@@ -73,6 +74,7 @@ class CrossEncoder:
         self._device = torch_device(device)
         self._model.to(self._device).eval()
         self.read = self.truncated = 0
+        self._lock = Lock()  # a fast tokenizer's settings are changed by each call
         self.limit = min(int(self._tokenizer.model_max_length), self._positions(), _MOST_TOKENS)
 
     def _positions(self) -> int:
@@ -85,6 +87,10 @@ class CrossEncoder:
 
     def score(self, question: str, texts: Sequence[str]) -> list[float]:
         """Return the model's output for each pair, before any sigmoid; higher is better."""
+        with self._lock:
+            return self._score(question, texts)
+
+    def _score(self, question: str, texts: Sequence[str]) -> list[float]:
         torch = self._torch
         if not texts:
             return []

@@ -41,11 +41,14 @@ CHUNK_COLUMNS = [
     "headings",
     "header",
     "splitter",
+    "format",
+    "after",
     "metadata",
     "extra",
 ]
 TEXT_INDEX = "search_text_idx"
 _SCAN_ROWS = 8192
+_TIES = 32  # rows beyond the limit, so that equal scores at its edge are told apart by id and not by chance
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -63,6 +66,8 @@ def schema(dimension: int, contract: Mapping[str, Any]) -> pa.Schema:
         pa.field("headings", pa.list_(pa.string())),
         pa.field("header", pa.string()),
         pa.field("splitter", pa.string()),
+        pa.field("format", pa.string()),
+        pa.field("after", pa.string()),
         pa.field("metadata", pa.json_()),
         pa.field("extra", pa.string()),
         pa.field("search_text", pa.string()),
@@ -170,24 +175,36 @@ class Table:
         made = schema(int(contract["model"]["dimension"]), full)
         with lance_errors(f"cannot create the table {name!r} in {db}"):
             try:
-                dataset = lance.write_dataset(made.empty_table(), uri, mode="create")
+                lance.write_dataset(made.empty_table(), uri, mode="create")
             except OSError as error:
                 if "already exists" not in str(error):
                     raise
                 return cls.open(db, name)
-            try:  # from the start, so that a table whose first run was killed can be searched
-                dataset.create_scalar_index("search_text", "INVERTED", name=TEXT_INDEX, with_position=True, **TOKENIZER)
+        table = cls.open(db, name)
+        table.ensure_text_index()  # from the start, so that a table whose first run was killed can be searched
+        return table
+
+    def ensure_text_index(self) -> None:
+        """Create the full-text index where it is missing, as after a run that was killed before it came to that."""
+        with lance_errors(f"cannot index the table {self.name!r} in {self.db}"):
+            if any(index.name == TEXT_INDEX for index in self.dataset.describe_indices()):
+                return
+            try:
+                self.dataset.create_scalar_index(
+                    "search_text", "INVERTED", name=TEXT_INDEX, with_position=True, **TOKENIZER
+                )
             except OSError as error:  # another process may have been first
                 if "conflict" not in str(error).lower():
                     raise
-        return cls.open(db, name)
+            self.refresh()
 
     @classmethod
     def exists(cls, db: str, name: str) -> bool:
         """Whether there is such a table."""
         uri = table_uri(db, name)
         if not is_remote(db):
-            return Path(uri, "_versions").is_dir()
+            versions = Path(uri, "_versions")
+            return versions.is_dir() and any(versions.iterdir())
         try:
             lance.dataset(uri)
         except ValueError:
@@ -223,16 +240,20 @@ class Table:
         if not folded.strip() or limit < 1:
             return []
         found = self._search(
-            limit, where, columns=["id", "_score"], full_text_query={"columns": ["search_text"], "query": folded}
+            limit + _TIES,
+            where,
+            columns=["id", "_score"],
+            full_text_query={"columns": ["search_text"], "query": folded},
         )
-        return _ordered(found, found["_score"].to_pylist())
+        return _ordered(found, found["_score"].to_pylist())[:limit]
 
     def vector_search(self, vector: np.ndarray[Any, Any], limit: int, where: str | None = None) -> list[Found]:
         """Return the best rows by cosine similarity to a vector (dimension,), best first."""
+        more = limit + _TIES
         found = self._search(
-            limit, where, columns=["id", "_distance"], nearest=self._nearest(vector, limit, self.has_vector_index())
+            more, where, columns=["id", "_distance"], nearest=self._nearest(vector, more, self.has_vector_index())
         )
-        return _ordered(found, [1.0 - distance for distance in found["_distance"].to_pylist()])
+        return _ordered(found, [_similarity(1.0 - distance) for distance in found["_distance"].to_pylist()])[:limit]
 
     def _nearest(self, vector: np.ndarray[Any, Any], limit: int, indexed: bool) -> Json:
         nearest: Json = {"column": "vector", "q": vector, "k": limit, "metric": "cosine"}
@@ -245,6 +266,7 @@ class Table:
 
         The questions' vectors must have length 1. Memory is that of one batch of rows and of the best so far.
         """
+        more = limit + _TIES
         best_scores = np.zeros((len(vectors), 0), np.float32)
         best_rows = np.zeros((len(vectors), 0), np.int64)
         names: dict[int, str] = {}
@@ -258,8 +280,8 @@ class Table:
                 matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
                 scores = np.concatenate([best_scores, vectors @ matrix.T], axis=1)
                 places = np.concatenate([best_rows, np.broadcast_to(rows, (len(vectors), len(rows)))], axis=1)
-                if scores.shape[1] > limit:
-                    top = np.argpartition(-scores, limit - 1, axis=1)[:, :limit]
+                if scores.shape[1] > more:
+                    top = np.argpartition(-scores, more - 1, axis=1)[:, :more]
                     scores, places = np.take_along_axis(scores, top, 1), np.take_along_axis(places, top, 1)
                 best_scores, best_rows = scores, places
                 kept = set(np.unique(places).tolist())
@@ -267,13 +289,15 @@ class Table:
                 names = {row: name for row, name in names.items() if row in kept}
                 names.update({row: ids[at].as_py() for at, row in enumerate(rows.tolist()) if row in kept})
         return [
-            _sorted([Found(names[row], row, score) for row, score in zip(some, values, strict=True)])
+            _sorted([Found(names[row], row, _similarity(score)) for row, score in zip(some, values, strict=True)])[
+                :limit
+            ]
             for some, values in zip(best_rows.tolist(), best_scores.tolist(), strict=True)
         ]
 
     def has_vector_index(self) -> bool:
         """Whether the vectors have an index, beside which the search is a scan."""
-        return any("vector" in index["fields"] for index in self.dataset.list_indices())
+        return any("vector" in index.field_names for index in self.dataset.describe_indices())
 
     def _search(self, limit: int, where: str | None, **options: Any) -> Any:
         with lance_errors(f"cannot search the table {self.name!r}"):
@@ -349,6 +373,11 @@ def _missing(db: str, name: str) -> TableError:
 def of_rows(rows: list[int]) -> str:
     """Return the condition that a row is one of these."""
     return f"_rowid IN ({', '.join(map(str, rows))})"
+
+
+def _similarity(value: float) -> float:
+    """Round away what differs between one way of multiplying and another, so that equal vectors score the same."""
+    return round(value, 6)
 
 
 def _ordered(found: Any, scores: list[float]) -> list[Found]:

@@ -13,7 +13,7 @@ from ragcli.errors import UsageError
 COLUMNS = ("id", "document_id", "source", "title", "text", "start", "end", "pages", "headings", "metadata")
 
 # String literals are matched first, so that a path inside one is left alone.
-_LITERAL = r"'(?:[^']|'')*'"
+_LITERAL = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`"""
 _PATH = r"metadata(?:\.\w+|\['[^']+'\])+"
 _TOKEN = re.compile(rf"(?P<literal>{_LITERAL})|(?P<path>{_PATH})", re.IGNORECASE)
 _STEP = re.compile(r"\.(\w+)|\['([^']+)'\]")
@@ -53,17 +53,17 @@ def _columns(sql: str) -> str:
 def _accessor(path: str, rest: str) -> str:
     steps = [a or b for a, b in _STEP.findall(path[len("metadata") :])]
     compared = _AFTER.match(rest)
-    kind = "string"
+    kind = None
     if compared and compared["number"]:
-        kind = "float"
+        kind = "DOUBLE"
     elif compared and compared["bool"]:
-        kind = "bool"
+        kind = "BOOLEAN"
     column = "metadata"
     for step in steps[:-1]:
         column = f"json_get({column}, {literal(step)})"
-    if kind == "float":  # a cast that gives NULL where the value is no number, instead of ending the search
-        return f"TRY_CAST(json_get_string({column}, {literal(steps[-1])}) AS DOUBLE)"
-    return f"json_get_{kind}({column}, {literal(steps[-1])})"
+    value = f"json_get_string({column}, {literal(steps[-1])})"
+    # A cast that gives NULL where the value is of another type, instead of ending the search.
+    return value if kind is None else f"TRY_CAST({value} AS {kind})"
 
 
 def literal(text: str) -> str:

@@ -26,6 +26,7 @@ from ragcli.records import Chunk, Vector
 if TYPE_CHECKING:
     from ragcli.cli.progress import Progress
     from ragcli.embedding import Embedder
+    from ragcli.indexing import Arrived
     from ragcli.report import Report
 
 
@@ -66,7 +67,7 @@ def embed(
 
     if prune and table is None:
         raise UsageError("--prune needs a table.", hint="Name it with -t.")
-    counts = stage_report("embed")
+    counts = stage_report("embed", report)
     stream = stdin("chunk records")
     if not quiet:
         show_log()
@@ -140,7 +141,7 @@ def _to_table(
     progress: Progress,
     prune: list[str],
 ) -> None:
-    _write(chunks, db, name, model, device, headings, counts, progress)
+    arrived = _write(chunks, db, name, model, device, headings, counts, progress)
     if prune:
         from ragcli.indexing import maintain
         from ragcli.indexing import prune as prune_table
@@ -148,7 +149,7 @@ def _to_table(
 
         opened = Table.open(db, name)
         before = len(opened)
-        for source in prune_table(opened, prune):
+        for source in prune_table(opened, prune, arrived):
             note(f"ragcli embed: removed, the file is gone: {source}")
         counts.count("chunks_pruned", before - len(opened))
         maintain(opened)
@@ -175,7 +176,7 @@ def _write(
     headings: bool | None,
     counts: Report,
     progress: Progress,
-) -> None:
+) -> Arrived | None:
     from ragcli.contract import check_contract, check_splitter
     from ragcli.embedding import open_embedder
     from ragcli.indexing import Writer
@@ -189,7 +190,7 @@ def _write(
     first = next(chunks, None)
     if first is None:
         note(f"ragcli embed: no chunks came in; the table {name!r} was left as it is.")
-        return
+        return None
     if opened is None:
         contract = {"model": embedder.contract, "metric": "cosine", "splitter": first.splitter or None}
         opened = Table.create(db, name, {**contract, "headings": bool(headings)})
@@ -205,3 +206,4 @@ def _write(
         writer.flush()  # what has been embedded is kept, whatever ends the run
         raise
     writer.finish()
+    return writer.arrived

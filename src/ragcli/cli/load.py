@@ -56,7 +56,7 @@ def load(
     from ragcli.loading import load as load_documents
     from ragcli.loading import paths_from
 
-    counts = stage_report("load")
+    counts = stage_report("load", report)
     paths = (
         path
         for given in inputs

@@ -48,7 +48,7 @@ def split(
         from ragcli.embedding import token_counter
 
         counter = token_counter(model)
-    counts = stage_report("split")
+    counts = stage_report("split", report)
     documents = records(stdin("document records"), Document, on_bad=on_bad(counts, skip_bad))
     chunks = split_documents(documents, size=size, overlap=overlap, unit=unit.value, count=counter, report=counts)
     with output() as out:

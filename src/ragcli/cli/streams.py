@@ -122,14 +122,14 @@ def visible(name: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
-def stage_report(stage: str) -> Report:
-    """Return a report that says each failure and each warning on stderr as it happens."""
+def stage_report(stage: str, path: Path | None = None) -> Report:
+    """Return a report that says each failure and each warning on stderr as it happens, and keeps them where a file is asked for."""
 
     def on_loss(kind: str, source: str, reason: str) -> None:
         if kind in ("failed", "warning"):
             note(f"ragcli {stage}: {kind}: {visible(source)}: {reason}")
 
-    return Report(stage, on_loss)
+    return Report(stage, on_loss, keep=path is not None)
 
 
 def on_bad(report: Report, skip: bool) -> OnBad | None:

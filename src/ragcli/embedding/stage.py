@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 
+import orjson
+
 from ragcli.embedding.protocols import Embedder
 from ragcli.errors import RagcliError
-from ragcli.records import Chunk, Vector
+from ragcli.records import Chunk, Json, Vector, content_id
 from ragcli.report import Report
 
 WINDOW = 64  # chunks that are sorted by length and embedded together
@@ -26,6 +28,11 @@ def passage_text(chunk: Chunk, *, headings: bool = False) -> str:
     parts = [chunk.title or "", *chunk.headings] if headings else []
     parts += [chunk.header, chunk.text]
     return "\n".join(dict.fromkeys(part for part in parts if part))
+
+
+def model_hash(contract: Json) -> str:
+    """Return a digest of what makes a model's vectors what they are."""
+    return content_id(orjson.dumps(contract, option=orjson.OPT_SORT_KEYS).decode())
 
 
 def embed(
@@ -57,13 +64,14 @@ def _embed(
     progress: Callable[[int], None] | None,
 ) -> Iterator[Vector]:
     contract = embedder.contract
-    name, dimension = str(contract["id"]), int(contract["dimension"])
+    name, made_by = str(contract["id"]), model_hash(contract)
 
     def done(chunk: Chunk) -> bool:
         return (
             isinstance(chunk, Vector)
             and chunk.model == name
-            and len(chunk.vector) == dimension
+            and chunk.model_hash == made_by
+            and len(chunk.vector) == contract["dimension"]
             and chunk.with_headings == headings
         )
 
@@ -85,7 +93,7 @@ def _embed(
         for at, chunk in enumerate(window):
             if at in made:
                 values = {field: getattr(chunk, field) for field in _FIELDS}
-                yield Vector(**values, vector=made[at], model=name, with_headings=headings)
+                yield Vector(**values, vector=made[at], model=name, model_hash=made_by, with_headings=headings)
             else:
                 assert isinstance(chunk, Vector)
                 yield chunk

@@ -88,7 +88,7 @@ def _split(
             pieces: Iterable[Piece] = (Piece(start, found or [Block(1, start, end)]),)
         else:
             pieces = pack(text, places.name(blocks(text)), measure, overlap, long_header)
-        for piece in pieces:
+        for piece, following in _with_next(pieces):
             low, high = piece.start, piece.end
             if high - low == 1 and not measure.fits(low, high):
                 report.lose("failed", document.source, f"the character at {low} alone is more tokens than {size}")
@@ -105,9 +105,21 @@ def _split(
                 title=document.title,
                 header=piece.header,
                 splitter=name,
+                format=document.format,
+                after="" if following is None else text[high : following.start],
+                last=following is None,
                 metadata=document.metadata,
                 extra=document.extra,
             )
+
+
+def _with_next(pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Piece | None]]:
+    source = iter(pieces)
+    piece = next(source, None)
+    while piece is not None:
+        following = next(source, None)
+        yield piece, following
+        piece = following
 
 
 def _path(found: list[Block]) -> list[str]:
