@@ -261,3 +261,42 @@ def test_pages_without_text_are_told_apart(tmp_path):
     none, report = run(tmp_path / "b.pdf")
     assert not none
     assert "they are pictures" in report.losses[0]["reason"]
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("bad", [b"\xff", b"\x80"])
+def test_one_bad_byte_does_not_change_the_encoding(tmp_path, codec, bad):
+    data = CHINESE.encode(codec)
+    (tmp_path / "a.txt").write_bytes(data[:120] + bad + data[120:])
+    (made,), report = run(tmp_path / "a.txt")
+    assert made.text.count("北京故宫博物院建立于1925年") >= 3
+    assert f"could not be decoded as {codec}" in report.losses[0]["reason"]
+
+
+def test_other_alphabets_are_not_taken_for_damaged_chinese():
+    from ragcli.loading.encodings import decode
+
+    for text, codec in (
+        ("Привет, как дела? ", "cp1251"),
+        ("שלום עולם זה טקסט ", "cp1255"),
+        ("schöne Grüße ", "cp1252"),
+    ):
+        assert decode((text * 20).encode(codec)).encoding == codec
+
+
+def test_html_keeps_headings_and_tables_and_leaves_menus_out(tmp_path):
+    sections = "".join(
+        f"<h2>Section {n}</h2><p>Paragraph {n} of some length, with a <a href='/x'>link</a> and <b>more</b> words.</p>"
+        for n in range(12)
+    )
+    menu = "<ul class='menu'>" + "".join(f"<li><a href='/{n}'>Entry {n}</a></li>" for n in range(9)) + "</ul>"
+    rows = "<table><tr><th>Region</th><th>Fee</th></tr><tr><td>North</td><td>10</td></tr></table>"
+    (tmp_path / "a.html").write_text(f"<html><body>{menu}<h1>Returns</h1>{sections}<h2>Fees</h2>{rows}</body></html>")
+    (made,), _ = run(tmp_path / "a.html")
+    assert made.text.count("\n## ") == 13
+    assert "Paragraph 3 of some length, with a link and more words." in made.text
+    assert "| Region | Fee |\n| --- | --- |\n| North | 10 |" in made.text
+    assert "Entry 4" not in made.text
+    (tmp_path / "b.html").write_text("<h1>退货</h1><p>可在<b>三十天</b>内退货。</p><ul><li>一</li><li>二</li></ul>")
+    (made,), _ = run(tmp_path / "b.html")
+    assert made.text == "# 退货\n\n可在三十天内退货。\n\n- 一\n- 二"

@@ -1,8 +1,9 @@
-"""HTML: the main content as Markdown, by trafilatura; the whole page where that would lose content.
+"""HTML: the main content as Markdown, with its headings, lists, tables and code.
 
-trafilatura leaves menus and boilerplate out, and sometimes the content with them (forms of glossaries, short
-pages, pages made of tables). What it returns is held against the visible text outside navigation; where less
-than 60 % of that is in it, the page is written as it stands.
+The page is written here, block by block, as trafilatura flattens headings and drops short tables on many pages.
+trafilatura is asked which blocks are main content. A block that it leaves out is left out only where it looks like
+boilerplate too: mostly links, or in an element that is named like a menu or a banner. Where trafilatura keeps less
+than 60 % of the page, it has not understood it, and all blocks stay.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from ragcli.loading.markup import table
@@ -72,6 +74,13 @@ _BLOCKS = frozenset(
     ]
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_LINKS = 0.5  # of a block's characters: from here on it is mostly links
+_NAMED = re.compile(
+    r"(?:^|[-_\s])(?:nav|navbar|navigation|menu|sidebar|footer|breadcrumbs?|cookies?|consent|share|social|related|"
+    r"recommend\w*|comments?|advert\w*|ads?|promo|banner|copyright|toolbar|pagination|pager|login|subscribe|newsletter)"
+    r"(?:$|[-_\s])",
+    re.I,
+)
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 
 
@@ -100,12 +109,41 @@ def read(source: Source) -> Iterator[Document]:
         yield source.document(text, format="html", title=title, metadata=facts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A paragraph, heading, item, table or piece of code; ``doubtful`` where it looks like boilerplate."""
+
+    text: str
+    doubtful: bool
+    heading: int = 0
+
+
 def _content(page: str, tree: Any) -> str:
-    whole = _written(tree)
-    main = _main(page)
-    wanted = Counter(_WORD.findall(whole))
-    kept = sum((wanted & Counter(_WORD.findall(main))).values())
-    return main if kept >= _KEPT * sum(wanted.values()) and main.strip() else whole
+    blocks = _blocks(tree)
+    if any(block.doubtful for block in blocks):
+        kept = Counter(_WORD.findall(_main(page)))
+        wanted = Counter(word for block in blocks if not block.doubtful for word in _WORD.findall(block.text))
+        if sum((wanted & kept).values()) >= _KEPT * sum(wanted.values()):
+            blocks = [block for block in blocks if not block.doubtful or _holds(kept, block.text)]
+    text = before = ""
+    for at, block in enumerate(blocks):
+        if not _stands_alone(blocks, at):
+            items = before.startswith("- ") and block.text.startswith("- ")
+            text += ("\n" if items else "\n\n" if text else "") + block.text
+            before = block.text
+    return text
+
+
+def _holds(kept: Counter[str], text: str) -> bool:
+    words = Counter(_WORD.findall(text))
+    return sum((words & kept).values()) >= 0.9 * sum(words.values())
+
+
+def _stands_alone(blocks: list[_Block], at: int) -> bool:
+    """Whether a doubtful heading has lost what stood under it."""
+    block = blocks[at]
+    following = blocks[at + 1] if at + 1 < len(blocks) else None
+    return bool(block.heading and block.doubtful and (following is None or 0 < following.heading <= block.heading))
 
 
 def _main(page: str) -> str:
@@ -145,55 +183,62 @@ def _facts(tree: Any) -> dict[str, Any]:
     return {**facts, "language": language} if language else facts
 
 
-def _written(tree: Any) -> str:
-    """The visible text of a page as Markdown: headings, paragraphs, lists, tables, code."""
+def _blocks(tree: Any) -> list[_Block]:
+    """The visible text of a page as blocks of Markdown."""
     body = tree.find("body")
-    out: list[str] = []
-    line: list[str] = []
+    out: list[_Block] = []
+    line: list[tuple[str, bool]] = []  # text, and whether it is a link's
 
-    def flush(mark: str = "") -> None:
-        text = " ".join("".join(line).split())
+    def flush(mark: str = "", doubtful: bool = False) -> None:
+        text = " ".join("".join(piece for piece, _ in line).split())
+        linked = sum(len(piece.strip()) for piece, is_link in line if is_link)
         line.clear()
         if text:
-            out.append(mark + text)
+            heading = mark.count("#")
+            doubtful = doubtful or (not heading and linked >= _LINKS * len(text))
+            out.append(_Block(mark + text, doubtful, heading))
 
-    def walk(element: Any, mark: str) -> None:
+    def walk(element: Any, mark: str, link: bool, doubtful: bool) -> None:
         tag = element.tag
         if not isinstance(tag, str) or tag in _DROPPED or _HIDDEN.search(element.get("style") or ""):
             return
         if element.get("hidden") is not None or element.get("role") == "navigation":
             return
+        if tag not in ("body", "html", "main", "article"):
+            names = f"{element.get('class') or ''} {element.get('id') or ''}"
+            doubtful = doubtful or bool(names.strip() and _NAMED.search(names))
         if tag == "table" and not element.xpath(".//table"):
-            flush(mark)
+            flush(mark, doubtful)
             written = table([[_cell(cell) for cell in row.xpath("./td|./th")] for row in element.iter("tr")])
             caption = element.find("caption")
             if caption is not None:
-                out.append(_cell(caption))
+                out.append(_Block(_cell(caption), doubtful))
             if written:
-                out.append(written)
+                out.append(_Block(written, doubtful))
             return
         if tag == "pre":
-            flush(mark)
-            out.append(f"```\n{element.text_content().strip(chr(10))}\n```")
+            flush(mark, doubtful)
+            out.append(_Block(f"```\n{element.text_content().strip(chr(10))}\n```", doubtful))
             return
         if tag == "br":
-            flush(mark)
+            flush(mark, doubtful)
         block = tag in _BLOCKS or tag in _HEADINGS or tag in ("td", "th", "tr")
         if block:
-            flush(mark)
+            flush(mark, doubtful)
         own = "- " if tag == "li" else f"{'#' * _HEADINGS[tag]} " if tag in _HEADINGS else "" if block else mark
+        link = link or tag == "a"
         if tag == "img" and element.get("alt"):
-            line.append(f" {element.get('alt')} ")
-        line.append(element.text or "")
+            line.append((f" {element.get('alt')} ", link))
+        line.append((element.text or "", link))
         for child in element.iterchildren():
-            walk(child, own)
-            line.append(child.tail or "")
+            walk(child, own, link, doubtful)
+            line.append((child.tail or "", link))
         if block:
-            flush(own)
+            flush(own, doubtful)
 
-    walk(body if body is not None else tree, "")
+    walk(body if body is not None else tree, "", False, False)
     flush()
-    return "\n\n".join(out)
+    return out
 
 
 def _cell(cell: Any) -> str:
