@@ -2,8 +2,8 @@
 
 A chunk whose id and digest the table has is not embedded again. When everything is in, what the same sources had
 before and have no more is removed: last, and only where a source came in to its end (`Chunk.last`), so that a run
-that is killed or cut short takes nothing away. Batches go in through ``merge_insert`` on a primary key, so that two writers at once lose nothing and double nothing
-(tests/test_table_cli.py).
+that is killed or cut short takes nothing away. Batches go in through ``merge_insert`` on a primary key, so that two
+writers at once lose nothing and double nothing (tests/test_table_cli.py).
 """
 
 from __future__ import annotations

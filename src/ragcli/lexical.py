@@ -12,6 +12,8 @@ import re
 import unicodedata
 from typing import Any
 
+from ragcli.language import STOP_WORDS, simplified
+
 TOKENIZER: dict[str, Any] = {
     "base_tokenizer": "icu",
     "language": "English",
@@ -24,14 +26,18 @@ TOKENIZER: dict[str, Any] = {
 
 _NUMERALS = re.compile("[〇零一二三四五六七八九十百千万亿]{2,}|(?<=第)[〇零一二三四五六七八九十百千]")
 _CODES = re.compile(r"[A-Za-z0-9]+(?:[-_/.][A-Za-z0-9]+)+", re.ASCII)
+_ENGLISH = re.compile(r"(?<![\w.'’-])([A-Za-z]+)(?:['’](?:s|d|m|t|re|ll|ve))?(?![\w.'’-]*\w)")
 _JOINTS = re.compile("[-_/.]")
 _MAX_CODE = 40
 _ENDLESS = re.compile(r"\w{1000}")  # ICU takes quadratic time over a run without a break
 
 
 def fold(text: str) -> str:
-    """Return the text in the form that is indexed: NFKC, numerals set apart, joined forms of codes added."""
-    text = unicodedata.normalize("NFKC", text)
+    """Return the text in the form that is indexed.
+
+    NFKC, traditional characters as simplified ones, numerals set apart, joined forms of codes added.
+    """
+    text = simplified(unicodedata.normalize("NFKC", text))
     text = _ENDLESS.sub(r"\g<0> ", text)
     text = _NUMERALS.sub(r" \g<0> ", text)
     joined = [
@@ -44,8 +50,18 @@ def fold(text: str) -> str:
     return text
 
 
+def fold_question(text: str) -> str:
+    """Return a question as it is searched for: folded, without English stop words where anything else is asked.
+
+    Among few documents a stop word can be rarer, and count more, than what the question is about.
+    """
+    folded = fold(text)
+    rest = _ENGLISH.sub(lambda word: "" if word[1].lower() in STOP_WORDS else word[0], folded)
+    return rest if any(c.isalnum() for c in rest) else folded
+
+
 def tokens(text: str) -> list[str]:
-    """Return the tokens of a question as the index cuts them."""
+    """Return the tokens of a question as they are searched for."""
     import lance
 
-    return [token.text for token in lance.tokenize(fold(text), **TOKENIZER)]
+    return [token.text for token in lance.tokenize(fold_question(text), **TOKENIZER)]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ragcli.errors import UsageError
 from ragcli.fusion import TEXT, VECTOR, fuse
-from ragcli.lexical import fold, tokens
+from ragcli.lexical import fold_question, tokens
 from ragcli.neighbours import expand as expand_hits
 from ragcli.questions import Question, question
 from ragcli.records import Hit, Json, Result
@@ -133,7 +133,7 @@ class _Search:
         return [self.table.vector_search(vector, self.depth, self.where) for vector in vectors]
 
     def _result(self, asked: Question, vector: np.ndarray[Any, Any] | None, by_vector: list[Found]) -> Result:
-        folded = fold(_bounded(asked.text)) if self.mode != "vector" else ""
+        folded = fold_question(_bounded(asked.text)) if self.mode != "vector" else ""
         by_text = self.table.text_search(folded, self.depth, self.where)
         if self.mode == "hybrid":
             ranked = self._fused(folded, vector, by_vector, by_text)

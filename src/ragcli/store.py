@@ -26,7 +26,7 @@ from ragcli.lexical import TOKENIZER
 from ragcli.records import Chunk, Json
 from ragcli.where import one_of, rewrite
 
-FORMAT = 1
+FORMAT = 2  # of what stands in the columns; a table of another one is made anew
 CONTRACT_KEY = b"ragcli"
 PRIMARY_KEY = {b"lance-schema:unenforced-primary-key": b"true"}
 CHUNK_COLUMNS = [
@@ -156,6 +156,12 @@ class Table:
         except OSError as error:
             raise TableError(f"cannot open the table {name!r} in {db}: {error}") from error
         table = cls(db, name, dataset)
+        if table.contract.get("format", FORMAT) != FORMAT:
+            raise TableError(
+                f"the table {name!r} in {db} was made by ragcli {table.contract.get('ragcli')}, whose tables are"
+                " of another form.",
+                hint="Index the documents again, into another table (-t) or after removing this one.",
+            )
         if "format" not in table.contract:
             raise TableError(
                 f"the table {name!r} in {db} was not made by ragcli: it has no contract in its schema.",

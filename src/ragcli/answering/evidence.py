@@ -200,9 +200,9 @@ def _values(
         own = found.get(at, nothing)
         best: dict[int, float] = dict.fromkeys(context, CONTEXT)
         for numbers, part in (
-            (by_sentence.get(unit.sentence - 1, nothing), NEAR),
+            (nothing if unit.row else by_sentence.get(unit.sentence - 1, nothing), NEAR),
             (by_sentence.get(unit.sentence, nothing), SAME_SENTENCE),
-            (found.get(at - 1, nothing), BESIDE),
+            (nothing if unit.row else found.get(at - 1, nothing), BESIDE),
             (own, 1.0),
         ):
             for number in numbers:

@@ -27,6 +27,7 @@ CANDIDATES = 40  # clauses that are looked at, best first
 MARKER = len(" [99]")  # characters that a quote costs beyond its own
 CONFIDENCE = 0.145  # refuse below: the part of the question that a hit holds, times the best clause's score
 
+_MARKS = 2  # characters of Markdown before an item, which may stand between two clauses of one quote
 _LOOSE = "，、；：,;: \t\r\n\v\f\u00a0\u3000"  # not quoted at the end of a clause
 
 
@@ -91,7 +92,7 @@ class _Selection:
         """Return the slices that a hit's clauses make, neighbours joined."""
         runs: list[list[int]] = []
         for at in sorted(clauses):
-            if runs and runs[-1][1] == at:
+            if runs and runs[-1][1] == at and not self._is_parted(hit, at):
                 runs[-1][1] = at + 1
             else:
                 runs.append([at, at + 1])
@@ -103,6 +104,11 @@ class _Selection:
             if end > start:
                 spans.append((start, end))
         return spans
+
+    def _is_parted(self, hit: int, at: int) -> bool:
+        """Whether something that is not quoted, as a heading, stands between a clause and the one before."""
+        units, text = self.by_hit[hit].clauses, self.hits[hit].text
+        return len(text[units[at - 1].end : units[at].start].strip()) > _MARKS
 
     def add(self, hit: int, clauses: Sequence[int]) -> bool:
         """Add the clauses that no other hit has brought yet, if all of them fit; say whether they did."""

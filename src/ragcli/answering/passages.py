@@ -16,7 +16,8 @@ from ragcli.answering.terms import RUNS, fold, stem
 from ragcli.splitting.sentences import sentence_spans
 
 # Bounded repeats: a megabyte of commas is not to be tried from each of them to the end.
-_CLAUSE = re.compile(r"[，；：、;]+[”’」』）》)]*|[,:]{1,3}[\"”’)]{0,3}\s+|\s[—–-]{1,3}\s")
+_CLAUSE = re.compile(r"[，；、;]+[”’」』）》)]*|[,]{1,3}[\"”’)]{0,3}\s+|\s[—–-]{1,3}\s")
+_HEADING = re.compile(r"#{1,6}[ \t]")
 # What Markdown puts before a heading, an item or a quotation; it is not quoted.
 _MARKS = re.compile(r"(?:#{1,6}|[-*+•]|>)[ \t]+(?=\S)")
 _COMBINING = re.compile("[\u0300-\u036f]")
@@ -28,11 +29,15 @@ _MOST_CLAUSE = 120  # characters: a longer piece is cut, at white space where it
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A clause: ``text[start:end]`` of its hit, white space at both ends left out; ``sentence`` numbers from 0."""
+    """A clause: ``text[start:end]`` of its hit, white space at both ends left out; ``sentence`` numbers from 0.
+
+    ``row`` says that it is a row of a table, which has nothing to do with the rows beside it.
+    """
 
     start: int
     end: int
     sentence: int
+    row: bool = False
 
 
 class _Table(dict[int, str]):
@@ -65,15 +70,31 @@ def fold_aligned(text: str) -> tuple[str, Sequence[int] | None]:
 
 
 def units(text: str) -> list[Unit]:
-    """Return the clauses of a text, in order."""
+    """Return the clauses of a text, in order.
+
+    What follows a semicolon belongs to the sentence. Headings are no clauses, where there is anything else.
+    """
     found: list[Unit] = []
-    for number, (start, end) in enumerate(sentence_spans(text)):
+    headings: list[tuple[int, int]] = []
+    number, before = -1, 0
+    for start, end in sentence_spans(text):
+        goes_on = number >= 0 and text[before - 1] in "；;" and "\n" not in text[before:start]
+        number, before = number + (not goes_on), end
+        if _HEADING.match(text, start, end) and (start == 0 or text[start - 1] == "\n"):
+            headings.append((start, end))
+            continue
+        if text[start] == "|":
+            found.append(Unit(start, end, number, row=True))
+            continue
         first = start
         for match in _CLAUSE.finditer(text, start, end):
             if match.end() - first >= _LEAST_CLAUSE and end - match.end() > 1:
                 _add(found, text, first, match.end(), number)
                 first = match.end()
         _add(found, text, first, end, number)
+    if not found:
+        for number, (start, end) in enumerate(headings):
+            _add(found, text, start, end, number)
     return found
 
 

@@ -12,6 +12,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
+from ragcli.language import STOP_WORDS, simplified
+
 Language = Literal["zh", "en"]
 
 MAX_QUESTION = 2_000  # characters of a question that are read: its head and its tail
@@ -37,21 +39,6 @@ _FUNCTION = frozenset(
 )
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_STOP = _words(
-    """a about above after again all also am an and any are aren as at be been before being below between both but by
-    can cannot could did didn do does doesn doing don done during each either else ever every few for from further get
-    give given had has hasn have haven having he her here hers him his how i if in into is isn it its itself just let
-    ll many may me might more most much must my neither no nor not of off on once one only or other our out over own
-    per please re same shall she should so some such t tell than that the their them then there these they this those
-    through to too under until up upon us ve very was wasn we were weren what when where whether which while who whom
-    whose why will with within without would you your s d m name called call say said according mention mentioned"""
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Terms:
     """The terms of a text.
@@ -65,10 +52,11 @@ class Terms:
 
 
 def fold(text: str) -> str:
-    """Return the text as it is compared: NFKC, case and accents of Latin letters gone."""
+    """Return the text as it is compared: NFKC, simplified Chinese, case and accents of Latin letters gone."""
     text = unicodedata.normalize("NFKC", text)
     if text.isascii():
         return text.lower()
+    text = simplified(text)
     text = text.casefold()
     if any("\u00c0" <= c <= "\u024f" or "\u1e00" <= c <= "\u1eff" for c in text):
         parts = unicodedata.normalize("NFD", text)
@@ -132,7 +120,7 @@ def terms(text: str, *, question: bool = False) -> Terms:
         run = match.group()
         if match.lastgroup == "word":
             run = run.split("'")[0].split("’")[0]
-            if run not in _STOP:
+            if run not in STOP_WORDS:
                 strong[stem(run)] = None
             continue
         for one in run:

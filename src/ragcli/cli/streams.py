@@ -123,7 +123,10 @@ def visible(name: str) -> str:
 
 
 def stage_report(stage: str, path: Path | None = None) -> Report:
-    """Return a report that says each failure and each warning on stderr as it happens, and keeps them where a file is asked for."""
+    """Return a report that says failures and warnings on stderr as they happen.
+
+    It keeps them one by one only where a file is asked for.
+    """
 
     def on_loss(kind: str, source: str, reason: str) -> None:
         if kind in ("failed", "warning"):
