@@ -35,7 +35,7 @@ complete -c ragcli -n '__fish_seen_subcommand_from load' -l report -r -F -d 'Wri
 complete -c ragcli -n '__fish_seen_subcommand_from load' -l format -x -a 'jsonl table' -d 'jsonl for programs, table for people (default on a terminal)'
 complete -c ragcli -n '__fish_seen_subcommand_from load' -l quiet -s q -d 'No progress and no summary on stderr'
 complete -c ragcli -n '__fish_seen_subcommand_from split' -l size -x -d 'Most a chunk may hold'
-complete -c ragcli -n '__fish_seen_subcommand_from split' -l overlap -x -d 'What a chunk repeats of the one before'
+complete -c ragcli -n '__fish_seen_subcommand_from split' -l overlap -x -d 'Most a chunk of running text repeats'
 complete -c ragcli -n '__fish_seen_subcommand_from split' -l unit -x -a 'chars tokens' -d 'Count characters, or tokens of the embedding model'
 complete -c ragcli -n '__fish_seen_subcommand_from split' -l model -s m -r -F -d 'Embedding model: a name, a folder, or openai:NAME. The built-in one by default'
 complete -c ragcli -n '__fish_seen_subcommand_from split' -l report -r -F -d 'Write what came in, went out and was lost, as JSON'

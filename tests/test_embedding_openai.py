@@ -6,14 +6,17 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ragcli.contract import check_contract
 from ragcli.embedding import open_embedder
-from ragcli.errors import ModelError, ServiceError, UsageError
+from ragcli.errors import ContractError, ModelError, ServiceError, UsageError
 from ragcli.records import Json
+from ragcli.store import Table
 
 Answer = Callable[[int, Json], tuple[int, dict[str, str], Any]]
 
@@ -163,3 +166,11 @@ def test_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with pytest.raises((ModelError, UsageError), match="key"):
         open_embedder("openai:m")
+
+
+def test_another_model_of_an_endpoint_is_another_model(server: Server, tmp_path: Path) -> None:
+    first = open_embedder("openai:a")
+    table = Table.create(str(tmp_path), "kb", {"model": first.contract, "metric": "cosine"})
+    check_contract(table, {"model": open_embedder("openai:a").contract})
+    with pytest.raises(ContractError, match="openai:a.*openai:b"):
+        check_contract(table, {"model": open_embedder("openai:b").contract})

@@ -83,12 +83,12 @@ def test_other_encodings(tmp_path, encoding, text):
 def test_wrong_encoding_is_never_silent(tmp_path):
     (tmp_path / "a.txt").write_bytes(CHINESE.encode("gb18030"))
     documents, report = run(tmp_path, encoding="utf-8")
-    assert "\ufffd" in documents[0].text and report.losses[0]["kind"] == "failed"
+    assert "\ufffd" in documents[0].text and report.losses[0]["kind"] == "partial"
     (tmp_path / "a.txt").write_bytes((CHINESE * 9).encode() + "好".encode()[:2])
     documents, report = run(tmp_path)
     assert documents[0].text.startswith(CHINESE) and report.failed
     (tmp_path / "a.txt").write_bytes("保修期两年。".encode("gb18030"))
-    assert [loss["kind"] for loss in run(tmp_path)[1].losses] in (["guessed"], ["failed"])
+    assert [loss["kind"] for loss in run(tmp_path)[1].losses] == ["partial"]
     with pytest.raises(UsageError, match="nonesuch"):
         load([], encoding="nonesuch")
 
@@ -300,3 +300,17 @@ def test_html_keeps_headings_and_tables_and_leaves_menus_out(tmp_path):
     (tmp_path / "b.html").write_text("<h1>退货</h1><p>可在<b>三十天</b>内退货。</p><ul><li>一</li><li>二</li></ul>")
     (made,), _ = run(tmp_path / "b.html")
     assert made.text == "# 退货\n\n可在三十天内退货。\n\n- 一\n- 二"
+
+
+def test_documents_without_a_loader_are_named(tmp_path):
+    (tmp_path / "a.md").write_text("# Words\n")
+    with zipfile.ZipFile(tmp_path / "slides.pptx", "w") as archive:
+        archive.writestr("ppt/presentation.xml", "<p/>")
+    (tmp_path / "mail.eml").write_text("From: a@example.org\nTo: b@example.org\nSubject: x\n\nWords\n")
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    documents, report = run(tmp_path)
+    assert [document.source for document in documents] == [str(tmp_path / "a.md")]
+    named = {Path(loss["source"]).name: (loss["kind"], loss["reason"]) for loss in report.losses}
+    assert named["slides.pptx"] == ("failed", "no loader for its content: it is PowerPoint.")
+    assert named["mail.eml"] == ("failed", "no loader for its type (.eml): it is e-mail.")
+    assert named["photo.png"][0] == "skipped"

@@ -112,3 +112,16 @@ def test_another_kind_of_model_is_refused(kb: Path, tmp_path: Path, labels: int,
         from ragcli.reranking import CrossEncoder
 
         CrossEncoder(str(tmp_path), "nothing")
+
+
+def test_a_reranker_may_be_asked_by_several_threads(folder: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from ragcli.reranking import CrossEncoder
+
+    model = CrossEncoder(str(folder), "tiny", device="cpu")
+    alone = model.score(QUESTION, TEXTS)
+    with ThreadPoolExecutor(8) as pool:
+        for scores in pool.map(lambda _: model.score(QUESTION, TEXTS), range(64)):
+            np.testing.assert_allclose(scores, alone, atol=1e-5)
+    assert model.truncated == 65

@@ -228,3 +228,20 @@ def test_tokens_are_never_more_than_asked(counter, text, size):
     for chunk in chunks:
         whole = f"{chunk.header}\n{chunk.text}" if chunk.header else chunk.text
         assert len(counter.spans(whole)) <= size
+
+
+@pytest.mark.parametrize("joint", ["，", ", ", ""])
+def test_sentences_without_an_end_overlap_too(joint):
+    text = joint.join(f"客户服务条款内容{n}" for n in range(100))
+    chunks = list(split([document(text)], size=100, overlap=30))
+    overlaps = [before.end - after.start for before, after in pairwise(chunks)]
+    assert all(0 < overlap <= 30 for overlap in overlaps)
+    assert {chunk.last for chunk in chunks[:-1]} == {False} and chunks[-1].last
+
+
+def test_the_white_space_between_chunks_is_kept():
+    text = "# A\n\n" + "one two three. " * 40 + "\n\n\n# B\n\nfour five."
+    chunks = list(split([document(text, format="markdown")], size=200))
+    for before, after in pairwise(chunks):
+        assert before.text + before.after + after.text == text[before.start : after.end]
+    assert {chunk.format for chunk in chunks} == {"markdown"}

@@ -312,7 +312,7 @@ def test_odd_texts_are_embedded_and_found(tmp_path):
 def test_a_question_of_twenty_thousand_characters(small):
     done = run("query", "-d", small, "-t", "kb", "保修期" * 6_667)
     assert done.returncode == 0, done.stderr
-    assert b"20001 characters" in done.stderr
+    assert b"is longer than the embedding model reads" in done.stderr
     assert lines(done.stdout)[0]["hits"]
 
 
@@ -332,3 +332,77 @@ def test_a_closed_pipe_ends_quietly(small):
     assert json.loads(result)["type"] == "result"
     assert status in (b"0", b"141")
     assert done.stderr == b""
+
+
+def test_results_before_a_bad_question_are_delivered(small):
+    done = run("query", "-d", small, "-t", "kb", "--mode", "text", stdin="手机保修\nleave\n".encode() + b"\xff\xfe\n")
+    assert done.returncode == 1
+    assert [result["query"] for result in lines(done.stdout)] == ["手机保修", "leave"]
+    assert b"line 3" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ({"type": []}, b"expected a chunk record"),
+        (chunk(0, "x", pages=[3_000_000_000]), b"too large"),
+        ({**chunk(0, "x"), "type": "vector", "vector": ["a"], "model": "m"}, b"must hold numbers"),
+        ({**chunk(0, "x"), "start": 1 << 62, "end": (1 << 62) + 1}, b"no offsets"),
+    ],
+)
+def test_json_of_the_wrong_kind_names_its_line(tmp_path, line, said):
+    good = chunk(1, "good text")
+    done = run("embed", "-d", tmp_path, "-t", "kb", "--skip-bad", stdin=jsonl(good, line))
+    assert done.returncode == 3, done.stderr.decode()
+    assert b"line 2" in done.stderr
+    assert said in done.stderr
+    assert ids(tmp_path) == ["chunk-1"]
+
+
+def test_where_reads_strings_and_misspelt_keys(tmp_path):
+    rows = [chunk(0, "one", metadata={"t": "the end of war", "flag": True, "year": 2024}), chunk(1, "two words")]
+    rows.append(chunk(2, "three words", metadata={"flag": "maybe"}))
+    assert run("embed", "-d", tmp_path, "-t", "kb", stdin=jsonl(*rows)).returncode == 0
+
+    def found(where):
+        done = run("query", "-d", tmp_path, "-t", "kb", "--mode", "vector", "--where", where, "words")
+        return done, [hit["id"] for result in lines(done.stdout) for hit in result["hits"]]
+
+    assert found('metadata.t = "the end of war"')[1] == ["chunk-0"]
+    assert found("metadata.flag = true")[1] == ["chunk-0"]
+    done, hits = found("metadata.yaer >= 2020")
+    assert (done.returncode, hits) == (0, [])
+    assert b"no row of the table has metadata.yaer" in done.stderr
+    done, _ = found("metadata.year >= 2020; drop")
+    assert done.returncode == 2
+    assert b"';' is no part of a condition" in done.stderr
+
+
+def test_other_records_are_no_questions(small):
+    done = run("query", "-d", small, "-t", "kb", stdin=jsonl({"type": "document", "id": "d", "text": "x"}))
+    assert done.returncode == 1
+    assert b"expected a question, found a document record" in done.stderr
+
+
+def test_one_question_finds_what_a_batch_finds(tmp_path):
+    doubled = [chunk(n, TEXTS[n % 3], source=f"{n}.txt", document_id=str(n)) for n in range(30)]
+    assert run("embed", "-d", tmp_path, "-t", "kb", stdin=jsonl(*doubled)).returncode == 0
+    asked = ["保修", "leave", "PPR-9087", "月", "days", "手机", "配件", "第三十六条", "paid", "期"]
+    for mode in ("vector", "hybrid", "text"):
+        args = ("query", "-d", tmp_path, "-t", "kb", "--mode", mode, "-k", "4")
+        batch = [result["hits"] for result in lines(run(*args, stdin="\n".join(asked).encode()).stdout)]
+        for question, hits in zip(asked, batch, strict=True):
+            (alone,) = lines(run(*args, question).stdout)
+            assert [hit["id"] for hit in alone["hits"]] == [hit["id"] for hit in hits]
+            assert [hit["score"] for hit in alone["hits"]] == pytest.approx([hit["score"] for hit in hits], abs=1e-5)
+
+
+def test_traditional_and_simplified_find_each_other(tmp_path):
+    texts = ["平板电脑的保修期为十八个月。", "耳機的保固期是十二個月。", "与此无关的一段文字。"]
+    rows = [chunk(n, text, source=f"{n}.txt", document_id=str(n)) for n, text in enumerate(texts)]
+    assert run("embed", "-d", tmp_path, "-t", "kb", stdin=jsonl(*rows)).returncode == 0
+    for question, answer in (("平板電腦的保修期是多久？", "十八个月"), ("耳机的保固期是多久？", "十二個月")):
+        (result,) = lines(run("query", "-d", tmp_path, "-t", "kb", "--mode", "text", question).stdout)
+        assert answer in result["hits"][0]["text"]
+        (made,) = lines(run("ask", "-d", tmp_path, "-t", "kb", question).stdout)
+        assert answer in made["answer"]

@@ -75,7 +75,15 @@ def read_questions(stream: Iterable[bytes], *, name: str = "stdin", on_bad: OnBa
             yield question(text)
 
 
+_OTHERS = ("document", "chunk", "vector", "result", "answer")
+
+
 def _from_object(value: Mapping[str, Any], where: str) -> Question:
+    if value.get("type") in _OTHERS:
+        raise InputError(
+            f"{where}: expected a question, found a {value['type']} record.",
+            hint="Questions come one a line, or as JSON Lines with id and text.",
+        )
     key = next((key for key in TEXT_KEYS if isinstance(value.get(key), str)), None)
     if key is None:
         raise InputError(

@@ -47,7 +47,7 @@ _CHECKS: dict[str, tuple[type, ...]] = {
     "bool | None": (bool, type(None)),
     "Json": (dict,),
 }
-_NAMES = {dict: "an object", list: "a list", str: "a string", int: "a number", float: "a number"}
+_NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number", float: "a number"}
 _NAMES.update({bool: "true or false", type(None): "null"})
 
 

@@ -23,8 +23,8 @@ class Report:
     Args:
         stage: the name of the subcommand.
         on_loss: called with (kind, source, reason) for each loss as it happens; ``kind`` is ``failed``
-            (something is missing from the output that should be there), ``warning`` (something may be) or
-            ``skipped`` (left out by rule).
+            (it is missing from the output and should be there), ``partial`` (a part of it is), ``warning``
+            (something may be) or ``skipped`` (left out by rule).
 
         keep: keep the losses one by one; without it a stream of any length is counted in constant memory.
 
@@ -46,7 +46,7 @@ class Report:
 
     def lose(self, kind: str, source: str, reason: str, **where: Any) -> None:
         """Record one loss; ``where`` may name a page, a line or a number of tokens."""
-        self.failed = self.failed or kind == "failed"
+        self.failed = self.failed or kind in ("failed", "partial")
         if self._keep:
             self.losses.append({"kind": kind, "source": source, "reason": reason, **where})
         if self._on_loss is not None:

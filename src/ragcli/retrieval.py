@@ -6,13 +6,13 @@ Questions come in batches: they are embedded together and searched side by side.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ragcli.errors import UsageError
+from ragcli.errors import RagcliError, UsageError
 from ragcli.fusion import TEXT, VECTOR, fuse
 from ragcli.lexical import fold_question, tokens
 from ragcli.neighbours import expand as expand_hits
@@ -52,6 +52,7 @@ def search(
     expand: int = 0,
     reranker: Reranker | None = None,
     explain: bool = False,
+    on_truncated: Callable[[Question, int], None] | None = None,
 ) -> Iterator[Result]:
     """Yield a result for each question, in order; no hit is an empty list.
 
@@ -66,6 +67,7 @@ def search(
         reranker: gives the first hits a new order.
         explain: adds to each hit the rank, score and contribution of every stage, and to the result the
             question's tokens. Contributions add up to the score.
+        on_truncated: called with a question and the number of its tokens that the embedding model does not read.
 
     Raises:
         UsageError: an argument is out of range, or the condition is no SQL on this table.
@@ -84,7 +86,7 @@ def search(
 
         check_contract(table, {"model": embedder.contract})
     condition = table.check_where(where) if where is not None else None
-    run = _Search(table, embedder, mode, k, condition, expand, reranker, explain)
+    run = _Search(table, embedder, mode, k, condition, expand, reranker, explain, on_truncated)
     return run.results(iter(questions))
 
 
@@ -99,14 +101,16 @@ class _Search:
         expand: int,
         reranker: Reranker | None,
         explain: bool,
+        on_truncated: Callable[[Question, int], None] | None,
     ) -> None:
+        self.on_truncated = on_truncated
         self.table, self.embedder, self.mode, self.k, self.where = table, embedder, mode, k, where
         self.expand, self.reranker, self.explain = expand, reranker, explain
         self.depth = max(CANDIDATES if mode == "hybrid" else 0, RERANKED if reranker else 0, k)
 
     def results(self, questions: Iterator[Question | str]) -> Iterator[Result]:
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            while batch := [question(one) if isinstance(one, str) else one for one in islice(questions, BATCH)]:
+            for batch in _batches(questions):
                 vectors = self._encode(batch)
                 lists = self._by_vector(vectors)
                 if len(batch) == 1:
@@ -123,7 +127,12 @@ class _Search:
     def _encode(self, batch: Sequence[Question]) -> np.ndarray[Any, Any] | None:
         if self.mode == "text" or self.embedder is None:
             return None
-        return self.embedder.encode([one.text for one in batch], "query")
+
+        def truncated(place: int, lost: int) -> None:
+            if self.on_truncated is not None:
+                self.on_truncated(batch[place], lost)
+
+        return self.embedder.encode([one.text for one in batch], "query", on_truncated=truncated)
 
     def _by_vector(self, vectors: np.ndarray[Any, Any] | None) -> list[list[Found]]:
         if vectors is None:
@@ -207,6 +216,28 @@ class _Search:
             wanted = list(dict.fromkeys(hit.document_id for hit in hits))
             hits = expand_hits(hits, self.table.chunks_of(wanted), self.expand)
         return hits
+
+
+def _batches(questions: Iterator[Question | str]) -> Iterator[list[Question]]:
+    """Yield the questions together: the first alone, so that its result comes at once, then more and more.
+
+    An error of the stream comes after what was read before it.
+    """
+    size = 1
+    failed: RagcliError | None = None
+    while failed is None:
+        batch: list[Question] = []
+        try:
+            for one in islice(questions, size):
+                batch.append(question(one) if isinstance(one, str) else one)  # noqa: PERF401  kept when one fails
+        except RagcliError as error:
+            failed = error
+        if not batch:
+            break
+        yield batch
+        size = min(BATCH, size * 8)
+    if failed is not None:
+        raise failed
 
 
 def _alone(mode: str, found: Sequence[Found]) -> list[_Candidate]:

@@ -24,7 +24,7 @@ from ragcli.errors import TableError, UsageError
 from ragcli.jsonl import dumps, loads
 from ragcli.lexical import TOKENIZER
 from ragcli.records import Chunk, Json
-from ragcli.where import one_of, rewrite
+from ragcli.where import metadata_paths, one_of, rewrite
 
 FORMAT = 2  # of what stands in the columns; a table of another one is made anew
 CONTRACT_KEY = b"ragcli"
@@ -351,6 +351,15 @@ class Table:
                 " as in --where \"metadata.year >= 2020 AND source LIKE 'docs/%'\".",
             ) from error
         return rewritten
+
+    def unknown_keys(self, where: str) -> list[str]:
+        """Return the metadata keys that a filter names and no row has: misspelt, most likely."""
+        with lance_errors(f"cannot read the table {self.name!r}"):
+            return [
+                path
+                for path, condition in metadata_paths(where).items()
+                if not self.dataset.scanner(columns=["id"], filter=condition, limit=1).to_table().num_rows
+            ]
 
     def chunks_of(self, document_ids: list[str]) -> dict[str, list[Json]]:
         """Return the rows of these documents, in the order of their place in it."""

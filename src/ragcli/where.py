@@ -32,6 +32,8 @@ def rewrite(where: str) -> str:
     """
     if not where.strip():
         raise UsageError("--where is empty.", hint='Give a condition, such as --where "metadata.year >= 2020".')
+    if ";" in _TOKEN.sub("", where):
+        raise UsageError(f"--where {where!r}: ';' is no part of a condition.", hint="Join conditions with AND or OR.")
     out: list[str] = []
     place = 0
     for match in _TOKEN.finditer(where):
@@ -43,6 +45,15 @@ def rewrite(where: str) -> str:
         place = match.end()
     out.append(_columns(where[place:]))
     return "".join(out)
+
+
+def metadata_paths(where: str) -> dict[str, str]:
+    """Return the metadata keys that a filter names, and the condition that a row has each."""
+    return {
+        match["path"]: f"{_accessor(match['path'], '')} IS NOT NULL"
+        for match in _TOKEN.finditer(where)
+        if match["path"] is not None
+    }
 
 
 def _columns(sql: str) -> str:

@@ -22,7 +22,7 @@ from ragcli.records import Hit
 
 DEFAULT_CHARACTERS = 200
 LEAST_CHARACTERS = 20
-RATIO = 0.5  # a clause is quoted too if it scores at least this part of the best
+RATIO = 0.6  # a clause is quoted too if it scores at least this part of the best
 CANDIDATES = 40  # clauses that are looked at, best first
 MARKER = len(" [99]")  # characters that a quote costs beyond its own
 CONFIDENCE = 0.145  # refuse below: the part of the question that a hit holds, times the best clause's score
@@ -186,7 +186,9 @@ def _take(chosen: _Selection, hit: int, at: int) -> None:
         and clauses[after].end - clauses[at].start <= chosen.budget
     ):
         after += 1
-    if chosen.add(hit, range(first, after)) or not chosen.add(hit, [at]):
+    if chosen.add(hit, range(first, after)):
+        return
+    if any(chosen.taken.values()) or not chosen.add(hit, [at]):  # only the first quote may be part of a sentence
         return
     low, high = at, at + 1
     while True:

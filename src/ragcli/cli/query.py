@@ -18,7 +18,7 @@ from ragcli.cli.options import (
     TableOption,
 )
 from ragcli.cli.searching import SearchSettings, asked, results
-from ragcli.cli.streams import finish, is_terminal, on_bad, output, stage_report
+from ragcli.cli.streams import finish, is_terminal, note, on_bad, output, stage_report
 from ragcli.errors import UsageError
 from ragcli.records import Hit
 
@@ -109,9 +109,20 @@ def trec(query_id: str, hits: list[Hit]) -> list[bytes]:
     The document is the given id (``metadata.id``) where there is one, else the source.
     """
     best: dict[str, float] = {}
+    documents: dict[str, str] = {}
     for hit in hits:
-        name = str(hit.metadata.get("id") or hit.source)
-        best.setdefault("%20".join(name.split()), hit.score)
+        given = hit.metadata.get("id")
+        name = _word(hit.source if given in (None, "") else str(given))
+        if documents.setdefault(name, hit.document_id) != hit.document_id:
+            note(f"ragcli query: two documents are called {name!r}; {hit.source} is named by its source here.")
+            name = _word(hit.source)
+        best.setdefault(name, hit.score)
     return [
-        f"{query_id} Q0 {name} {rank} {score:.6f} ragcli".encode() for rank, (name, score) in enumerate(best.items(), 1)
+        f"{_word(query_id)} Q0 {name} {rank} {score:.6f} ragcli".encode()
+        for rank, (name, score) in enumerate(best.items(), 1)
     ]
+
+
+def _word(text: str) -> str:
+    """Return a name without white space, which ends a column."""
+    return "%20".join(text.split()) or "%20"

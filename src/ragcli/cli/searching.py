@@ -33,9 +33,6 @@ class SearchSettings:
     explain: bool = False
 
 
-LONG = 2_000  # characters from which a question is longer than any embedding model reads
-
-
 def asked(questions: list[str] | None, bad: OnBad | None) -> Iterator[Question]:
     """Return the questions given as arguments, else those of stdin.
 
@@ -43,21 +40,17 @@ def asked(questions: list[str] | None, bad: OnBad | None) -> Iterator[Question]:
         UsageError: one is empty, or nothing comes in.
     """
     if not questions:
-        return _warned(read_questions(stdin("questions"), on_bad=bad))
+        return read_questions(stdin("questions"), on_bad=bad)
     if not all(text.strip() for text in questions):
         raise UsageError("the question is empty.")
-    return _warned(map(question, questions))
+    return map(question, questions)
 
 
-def _warned(questions: Iterable[Question]) -> Iterator[Question]:
-    """Pass questions on; say where one is longer than the search reads."""
-    for one in questions:
-        if len(one.text) > LONG:
-            note(
-                f"ragcli query: the question {one.text[:40]!r}… has {len(one.text)} characters; the embedding model"
-                " reads its beginning, the full-text search its beginning and end."
-            )
-        yield one
+def _truncated(asked: Question, lost: int) -> None:
+    note(
+        f"ragcli query: the question {asked.text[:40]!r}… is longer than the embedding model reads: its last {lost}"
+        " tokens are not in the vector. The full-text search reads its beginning and end."
+    )
 
 
 def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator[Result]:
@@ -79,6 +72,10 @@ def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator
         from ragcli.reranking import CrossEncoder
 
         reranker = CrossEncoder(str(resolve(settings.rerank).path), settings.rerank, device=settings.device.value)
+    if settings.where is not None:
+        table.check_where(settings.where)
+        for key in table.unknown_keys(settings.where):
+            note(f"ragcli query: no row of the table has {key}, which --where names.")
     found = search(
         questions,
         table,
@@ -89,6 +86,7 @@ def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator
         expand=settings.expand,
         reranker=reranker,
         explain=settings.explain,
+        on_truncated=_truncated,
     )
     return found if reranker is None else _counted(found, reranker)
 

@@ -21,7 +21,7 @@ def split(
     ] = None,
     overlap: Annotated[
         int | None,
-        typer.Option("--overlap", metavar="N", envvar="RAGCLI_OVERLAP", help="What a chunk repeats of the one before."),
+        typer.Option("--overlap", metavar="N", envvar="RAGCLI_OVERLAP", help="Most a chunk of running text repeats."),
     ] = None,
     unit: Annotated[
         Unit, typer.Option("--unit", envvar="RAGCLI_UNIT", help="Count characters, or tokens of the embedding model.")

@@ -122,6 +122,9 @@ def visible(name: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
+_SAID = {"failed": "failed", "partial": "in part", "warning": "warning"}
+
+
 def stage_report(stage: str, path: Path | None = None) -> Report:
     """Return a report that says failures and warnings on stderr as they happen.
 
@@ -129,8 +132,8 @@ def stage_report(stage: str, path: Path | None = None) -> Report:
     """
 
     def on_loss(kind: str, source: str, reason: str) -> None:
-        if kind in ("failed", "warning"):
-            note(f"ragcli {stage}: {kind}: {visible(source)}: {reason}")
+        if kind in _SAID:
+            note(f"ragcli {stage}: {_SAID[kind]}: {visible(source)}: {reason}")
 
     return Report(stage, on_loss, keep=path is not None)
 
@@ -142,7 +145,7 @@ def on_bad(report: Report, skip: bool) -> OnBad | None:
 
     def take(error: InputError) -> None:
         report.count("bad_lines")
-        report.lose("failed", "stdin", error.message)
+        report.lose("failed", "stdin", error.message.removeprefix("stdin, "))
 
     return take
 

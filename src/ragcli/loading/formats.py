@@ -17,6 +17,11 @@ from ragcli.loading.encodings import looks_like_text
 from ragcli.loading.source import Source
 from ragcli.records import Document
 
+
+class NoLoaderError(LoadError):
+    """A document whose format has no loader."""
+
+
 Loader = Callable[[Source], Iterator[Document]]
 
 
@@ -82,6 +87,16 @@ _FOREIGN = {
     b"\x7fELF": "a program",
     b"PAR1": "Parquet",
 }
+# What offices write, by suffix and by a member of the ZIP file: without a loader it is a failure, not left out.
+_OFFICE = {
+    ".pptx": "PowerPoint", ".pptm": "PowerPoint", ".ppt": "PowerPoint", ".xlsx": "Excel", ".xlsm": "Excel",
+    ".xls": "Excel", ".doc": "an old Word file", ".rtf": "RTF", ".odt": "OpenDocument", ".ods": "OpenDocument",
+    ".odp": "OpenDocument", ".epub": "EPUB", ".eml": "e-mail", ".msg": "e-mail", ".mbox": "e-mail",
+}  # fmt: skip
+_MEMBERS = {
+    "ppt/": "PowerPoint", "xl/": "Excel", "META-INF/container.xml": "EPUB", "META-INF/manifest.xml": "OpenDocument",
+}  # fmt: skip
+_DOCUMENTS = {"RTF", "PostScript", "an old Office file, or an Office file with a password"}
 _HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.I | re.S)
 _PDF_OBJECT = re.compile(rb"\d+ \d+ obj\b|%[\x80-\xff]{2}")
 _PDF_WINDOW = 1024
@@ -106,7 +121,10 @@ def identify(source: Source) -> Format:
         return _inside_zip(source, by_suffix)
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
-            raise LoadError(f"no loader for its content: it is {what}.")
+            error = NoLoaderError if what in _DOCUMENTS else LoadError
+            raise error(f"no loader for its content: it is {what}.")
+    if by_suffix is None and source.suffix in _OFFICE:
+        raise NoLoaderError(f"no loader for its type ({source.suffix}): it is {_OFFICE[source.suffix]}.")
     declared = _BY_MEDIA_TYPE.get(source.media_type or "") or by_suffix
     if (declared is None or declared.name == "text") and _HTML.match(head, 3 if head[:3] == b"\xef\xbb\xbf" else 0):
         return _BY_NAME["html"]
@@ -135,6 +153,9 @@ def _inside_zip(source: Source, by_suffix: Format | None) -> Format:
     for row in FORMATS:
         if row.member is not None and any(name.startswith(row.member) for name in names):
             return row
+    for member, what in _MEMBERS.items():
+        if any(name.startswith(member) for name in names):
+            raise NoLoaderError(f"no loader for its content: it is {what}.")
     raise LoadError("no loader for its content: a ZIP file.")
 
 

@@ -178,9 +178,9 @@ class Source:
             metadata={key: value for key, value in (metadata or {}).items() if value not in (None, "", [], {})},
         )
 
-    def lose(self, reason: str, *, kind: str = "failed", **where: Any) -> None:
+    def lose(self, reason: str, *, kind: str = "partial", **where: Any) -> None:
         """Report a loss inside this source; the rest of it goes on."""
-        if kind == "failed":
+        if kind == "partial":
             self.failures += 1
         self.report.lose(kind, self.name, reason, **where)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ragcli.errors import LoadError, UsageError
 from ragcli.loading.discovery import Discovery, Found
 from ragcli.loading.encodings import canonical
-from ragcli.loading.formats import identify, loader
+from ragcli.loading.formats import NoLoaderError, identify, loader
 from ragcli.loading.source import Options, Source
 from ragcli.records import Document
 from ragcli.report import Report
@@ -138,7 +138,8 @@ def _read(source: Source, report: Report) -> Iterator[Document]:
         try:
             row = identify(source)
         except LoadError as error:
-            if not source.explicit and not source.failures and "not readable" not in error.message:
+            left_out = not isinstance(error, NoLoaderError) and "not readable" not in error.message
+            if left_out and not source.explicit and not source.failures:
                 _end(report, "skipped", source.name, error.message)
                 return
             raise

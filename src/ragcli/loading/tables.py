@@ -17,7 +17,7 @@ from itertools import chain
 from ragcli.errors import LoadError
 from ragcli.loading.encodings import choose
 from ragcli.loading.fields import ID, Missing, to_document
-from ragcli.loading.source import HEAD, Source
+from ragcli.loading.source import HEAD, Options, Source
 from ragcli.records import Document
 
 _DELIMITERS = ",\t;|"
@@ -139,6 +139,12 @@ def _names(row: list[str]) -> list[str]:
     return [" ".join(cell.split()) or f"column {at}" for at, cell in enumerate(row, 1)]
 
 
+def _line_name(names: list[str], options: Options, line: int) -> str:
+    """What a row without an id is called: its line, apart from the ids where other rows have some."""
+    ids = (options.id_field,) if options.id_field else ID
+    return f"line{line}" if any(name in ids for name in names) else str(line)
+
+
 def _document(source: Source, names: list[str], row: list[str], line: int, digest: str) -> Document | None:
     options = source.options
     names = [*names, *(f"column {at}" for at in range(len(names) + 1, len(row) + 1))]
@@ -157,6 +163,5 @@ def _document(source: Source, names: list[str], row: list[str], line: int, diges
             (cell for cell in cells.values() if not _NUMBER.fullmatch(cell) and len(cell) <= _TITLE), None
         )
     given = next((cells[key] for key in ((options.id_field,) if options.id_field else ID) if key in cells), None)
-    return source.document(
-        text, format="csv", title=title, metadata={"id": given}, part=given or str(line), sha256=digest
-    )
+    part = given or _line_name(names, options, line)
+    return source.document(text, format="csv", title=title, metadata={"id": given}, part=part, sha256=digest)

@@ -62,7 +62,7 @@ def resolve(name: str | None = None) -> ModelFolder:
             return _folder(name, candidate)
     raise ModelError(
         f"the model {name!r} is not on this machine (looked at {', '.join(looked)}).",
-        hint="Give the folder it is in, or leave out -m for the built-in model.",
+        hint="Give the folder that it is in.",
     )
 
 

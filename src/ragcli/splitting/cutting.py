@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Iterator
 
 from ragcli.splitting.blocks import CODE, TABLE, TEXT, Block, skip_blank, skip_space, trim
 from ragcli.splitting.sentences import boundaries
 
 _AHEAD = 64  # characters after a place that decide whether a sentence ends there
 _PAUSES = ("，", "、", "；", "：", ", ", "; ", ": ")
+_PAUSE = re.compile(r"[，、；：]|\s+")
 _JOINED = 64  # characters looked back over for the beginning of what belongs together
 
 
@@ -91,6 +94,15 @@ def _together(text: str, start: int, at: int) -> bool:
     if "\udc00" <= char <= "\udfff" and "\ud800" <= before <= "\udbff":
         return True
     return unicodedata.category(char)[0] == "M" or "\U000e0020" <= char <= "\U000e007f"
+
+
+def pause_starts(text: str, low: int, end: int) -> Iterator[int]:
+    """Yield the places from ``low`` on and before ``end`` where a sentence can be entered: after a comma, a space."""
+    for match in _PAUSE.finditer(text, low, end):
+        if match.end() < end:
+            yield match.end()
+    if low < end and not text[low].isspace() and (low == 0 or not _together(text, 0, low)):
+        yield low
 
 
 def sentence_starts(text: str, low: int, end: int) -> list[int]:

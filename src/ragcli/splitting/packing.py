@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from ragcli.splitting.blocks import HEADING, TABLE, TEXT, Block, skip_space
 from ragcli.splitting.counting import Characters, Tokens
-from ragcli.splitting.cutting import cut, cut_inside, rest, sentence_starts
+from ragcli.splitting.cutting import cut, cut_inside, pause_starts, rest, sentence_starts
 
 HEADING_FILL = 0.15  # of the size: from there on a heading begins a new piece (measured: ragcli.splitting)
 
@@ -97,8 +98,11 @@ def pack(
             waiting += [block, *reversed(headings)]
             piece = _next(text, piece, waiting[-1], measure, overlap)
             continue
-        if where is None and start < block.start and (not piece.blocks or room < measure.size // 2):
-            # Only an overlap, or headings that leave no room: let the block begin afresh.
+        afresh = where is None and start < block.start and room < measure.size // 2
+        if where is None and start < block.start and not piece.blocks and not afresh:
+            afresh = cut(text, block, measure.reach(block.start, block.end, measure.size)) is not None
+        if afresh:
+            # An overlap or headings leave no room, or without the overlap a sentence fits: let the block begin afresh.
             if piece.blocks:
                 yield piece
             piece = Piece(block.start)
@@ -149,7 +153,7 @@ def _next(text: str, piece: Piece, block: Block, measure: Characters | Tokens, o
         return fresh
     low = measure.back(piece.text_from, piece.end, overlap)
     whole = measure.fits(block.start, block.end)
-    for start in sentence_starts(text, low, piece.end):
+    for start in chain(sentence_starts(text, low, piece.end), pause_starts(text, low, piece.end)):
         if start <= piece.start or measure.used(start, piece.end) > overlap:
             continue
         if whole and not measure.fits(start, block.end):
