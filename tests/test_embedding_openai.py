@@ -172,5 +172,5 @@ def test_another_model_of_an_endpoint_is_another_model(server: Server, tmp_path:
     first = open_embedder("openai:a")
     table = Table.create(str(tmp_path), "kb", {"model": first.contract, "metric": "cosine"})
     check_contract(table, {"model": open_embedder("openai:a").contract})
-    with pytest.raises(ContractError, match="openai:a.*openai:b"):
+    with pytest.raises(ContractError, match=r"openai:a.*openai:b"):
         check_contract(table, {"model": open_embedder("openai:b").contract})

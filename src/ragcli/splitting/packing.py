@@ -117,6 +117,8 @@ def pack(
             first = skip_space(text, block.start, block.end)
             if first > block.start:
                 waiting.append(block._replace(start=first))
+                if not piece.blocks and piece.start == block.start:
+                    piece = Piece(first)
                 continue
             limit = max(limit, block.start + 1)  # one character, however many tokens it is
             where = cut_inside(text, block.start, limit, block.end) if limit < block.end else (block.end, block.end)
