@@ -27,6 +27,16 @@ def test_help_loads_nothing_heavy():
     assert not loaded(code) & HEAVY
 
 
+def test_pandas_is_not_loaded_where_it_is_installed(kb, tmp_path):
+    (tmp_path / "pandas.py").write_text("raise RuntimeError('pandas was imported')\n")
+    for mode in ("text", "hybrid"):
+        done = run("query", "-d", kb, "-t", "kb", "--mode", mode, "保修期", PYTHONPATH=str(tmp_path))
+        assert done.returncode == 0, done.stderr.decode()
+    chunk = run("split", stdin=b'{"type":"document","id":"d","source":"a.txt","text":"words"}').stdout
+    done = run("embed", "-d", tmp_path, "-t", "kb", stdin=chunk, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr.decode()
+
+
 def test_loading_and_splitting_text_load_nothing_heavy(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("保修期为两年。\n\nThe warranty lasts two years.\n")

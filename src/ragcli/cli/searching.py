@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ragcli.cli.light import import_lance
 from ragcli.cli.options import Device, SearchMode
 from ragcli.cli.streams import note, show_log, stdin
 from ragcli.errors import UsageError
@@ -55,6 +56,7 @@ def _truncated(asked: Question, lost: int) -> None:
 
 def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator[Result]:
     """Open what the search needs and return the results, in order."""
+    import_lance()
     from ragcli.retrieval import search
     from ragcli.store import Table
 
