@@ -406,3 +406,19 @@ def test_traditional_and_simplified_find_each_other(tmp_path):
         assert answer in result["hits"][0]["text"]
         (made,) = lines(run("ask", "-d", tmp_path, "-t", "kb", question).stdout)
         assert answer in made["answer"]
+
+
+def test_the_bar_knows_how_much_there_is(tmp_path):
+    pexpect = pytest.importorskip("pexpect")
+    (tmp_path / "c.jsonl").write_bytes(chunks(300))
+    command = f"cat '{tmp_path}/c.jsonl' | ragcli embed -d '{tmp_path}/db' -t kb"
+    bar = pexpect.spawn("bash", ["-c", command], env=environment(TERM="xterm"), dimensions=(24, 100), timeout=60)
+    bar.expect(r"/300 .*?\d/s")
+    bar.expect("300 written")
+    bar.expect(pexpect.EOF)
+    # What comes before a bad line is delivered with a bar too.
+    (tmp_path / "d.jsonl").write_bytes(chunks(5, first=400) + b"{\n")
+    bar = pexpect.spawn("bash", ["-c", command.replace("c.jsonl", "d.jsonl")], env=environment(TERM="xterm"))
+    bar.expect("line 6")
+    bar.expect(pexpect.EOF)
+    assert len(ids(tmp_path / "db")) == 305

@@ -78,7 +78,11 @@ def embed(
 
         table_uri(db, table)  # a wrong name is said before anything is read
     chunks = records(stream, Chunk, Vector, on_bad=on_bad(counts, skip_bad))
-    with Progress("embedding", quiet=quiet) as progress:
+
+    def passed() -> int:
+        return counts.counts["chunks_unchanged"] + counts.counts["chunks_repeated"]
+
+    with Progress("embedding", quiet=quiet, passed=passed) as progress:
         if table is None:
             _to_stdout(chunks, model, device, bool(headings), counts, progress)
         else:
@@ -113,8 +117,8 @@ def _to_stdout(
         note("ragcli embed: no chunks came in.")
         return
     with output() as out:
-        noted = _noted(_after(first, chunks), progress, counts)
-        for vector in _vectors(noted, embedder, headings, counts, progress):
+        counted = _counted(progress.ahead(_after(first, chunks)), counts)
+        for vector in _vectors(counted, embedder, headings, counts, progress):
             out.write(vector)
             counts.count("chunks_written")
 
@@ -124,11 +128,9 @@ def _after(first: Chunk, rest: Iterator[Chunk]) -> Iterator[Chunk]:
     yield from rest
 
 
-def _noted(chunks: Iterable[Chunk], progress: Progress, counts: Report | None = None) -> Iterator[Chunk]:
-    for chunk in chunks:
-        if counts is not None:  # a table's writer counts by itself
-            counts.count("chunks_in")
-        progress.seen()
+def _counted(chunks: Iterable[Chunk], counts: Report) -> Iterator[Chunk]:
+    for chunk in chunks:  # a table's writer counts by itself
+        counts.count("chunks_in")
         yield chunk
 
 
@@ -200,7 +202,7 @@ def _write(
         headings = bool(opened.contract.get("headings"))
     check_contract(opened, {"model": embedder.contract, "headings": headings})
     writer = Writer(opened, counts)
-    checked = check_splitter(opened, _noted(_after(first, chunks), progress))
+    checked = check_splitter(opened, progress.ahead(_after(first, chunks)))
     try:
         for vector in _vectors(writer.fresh(checked), embedder, headings, counts, progress):
             writer.add(vector)

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
+
+from ragcli.errors import RagcliError
 
 _EVERY = 0.1
+_AHEAD = 10_000  # items that are read beforehand, of a few kilobytes each
+
+T = TypeVar("T")
+
+
+def _is_ready() -> bool:
+    """Whether stdin has something to read, or has ended."""
+    try:
+        return bool(select.select([sys.stdin], [], [], 0)[0])
+    except (OSError, ValueError):  # not a thing to select on, as a pipe on Windows
+        return False
 
 
 class Progress:
     """Counts what has come in and what is done.
 
-    The total is known only when the input has ended, so the bar shows what has come in so far as the total.
+    The total is known only when the input has ended, so the bar shows what has come in so far as the total; `ahead`
+    reads what the stages before have ready, so that this is soon all of it.
 
     Args:
         what: the verb in front of the bar.
         quiet: show nothing.
+        passed: returns how many items were done without work, which counts as done and not in the rate.
     """
 
-    def __init__(self, what: str, *, quiet: bool = False) -> None:
+    def __init__(self, what: str, *, quiet: bool = False, passed: Callable[[], int] = lambda: 0) -> None:
+        self._passed = passed
         self._what = what
         shown = not quiet and sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._bar: Any = None
@@ -40,6 +59,29 @@ class Progress:
         if self._bar is not None:
             self._update()
             self._bar.stop()
+
+    def ahead(self, items: Iterator[T]) -> Iterator[T]:
+        """Yield the items, counting them as they come in; where a bar is shown, those that are ready beforehand.
+
+        An error of the stream comes after the items before it.
+        """
+        waiting: deque[T] = deque()
+        failed: RagcliError | None = None
+        ended = False
+        while True:
+            while not ended and (not waiting or (self._shown and len(waiting) < _AHEAD and _is_ready())):
+                try:
+                    waiting.append(next(items))
+                    self.seen()
+                except StopIteration:
+                    ended = True
+                except RagcliError as error:
+                    failed, ended = error, True
+            if not waiting:
+                break
+            yield waiting.popleft()
+        if failed is not None:
+            raise failed
 
     def seen(self) -> None:
         """Note one item that has come in."""
@@ -75,4 +117,4 @@ class Progress:
 
     def _update(self) -> None:
         rate = self._done / max(time.monotonic() - self._began, 1e-3)
-        self._bar.update(self._task, completed=self._done, total=self._total, rate=f"{rate:.1f}/s")
+        self._bar.update(self._task, completed=self._done + self._passed(), total=self._total, rate=f"{rate:.1f}/s")
