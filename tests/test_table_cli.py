@@ -413,7 +413,7 @@ def test_the_bar_knows_how_much_there_is(tmp_path):
     (tmp_path / "c.jsonl").write_bytes(chunks(300))
     command = f"cat '{tmp_path}/c.jsonl' | ragcli embed -d '{tmp_path}/db' -t kb"
     bar = pexpect.spawn("bash", ["-c", command], env=environment(TERM="xterm"), dimensions=(24, 100), timeout=60)
-    bar.expect(r"/300 .*?\d/s")
+    bar.expect(r"/300.*?\d/s")
     bar.expect("300 written")
     bar.expect(pexpect.EOF)
     # What comes before a bad line is delivered with a bar too.
