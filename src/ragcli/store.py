@@ -377,6 +377,8 @@ class Table:
 
 
 def _missing(db: str, name: str) -> TableError:
+    if not is_remote(db) and Path(db).exists() and not Path(db).is_dir():
+        return TableError(f"{db} is a file, and a database is a folder of tables.", hint="Name the folder with -d.")
     names = table_names(db)
     there = f"there are: {', '.join(names)}" if names else "it holds no tables"
     return TableError(

@@ -94,6 +94,8 @@ def load(
     if not delivered:
         if counts.failed:
             return FAILED
+        if not tally["files_seen"] and list(inputs) == ["-"]:
+            raise RagcliError("no path came in.", hint="Paths come one a line on stdin, as from find or git ls-files.")
         raise RagcliError(
             f"no document came out of {', '.join(inputs)}: {tally['files_seen']} files seen,"
             f" {tally['files_skipped']} skipped by rule.",
