@@ -265,6 +265,14 @@ def test_a_full_disk_is_one_sentence(tmp_path):
         subprocess.run(["umount", "-l", mount], check=True)
 
 
+def test_a_database_that_is_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "db").write_text("x")
+    for command in ("query", "embed"):
+        done = run(command, "-d", tmp_path / "db", "-t", "kb", stdin=chunks(1))
+        assert done.returncode == 1
+        assert b"is a file" in done.stderr or b"a file stands" in done.stderr
+
+
 def test_no_permission_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     done = run("embed", "-d", tmp_path / "file", "-t", "kb", stdin=chunks(1))

@@ -98,6 +98,10 @@ def lance_errors(what: str) -> Iterator[None]:
             raise TableError(
                 f"{what}: no permission to write there.", hint="Check who owns the folder, or choose another with -d."
             ) from error
+        if "os error 20" in text:
+            raise TableError(
+                f"{what}: a file stands where a folder should be.", hint="Choose another with -d."
+            ) from error
         # Lance appends the place in its own source to every message.
         short = re.split(r", /\S+\.rs:\d+", text, maxsplit=1)[0].strip().splitlines()[0]
         raise TableError(f"{what}: {short}.") from error
