@@ -1,11 +1,13 @@
 """Loading real files, broken files, odd names, encodings and addresses."""
 
+import base64
 import json
 import os
 import subprocess
 import sys
 import threading
 import zipfile
+from email.message import EmailMessage
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -306,11 +308,73 @@ def test_documents_without_a_loader_are_named(tmp_path):
     (tmp_path / "a.md").write_text("# Words\n")
     with zipfile.ZipFile(tmp_path / "slides.pptx", "w") as archive:
         archive.writestr("ppt/presentation.xml", "<p/>")
-    (tmp_path / "mail.eml").write_text("From: a@example.org\nTo: b@example.org\nSubject: x\n\nWords\n")
+    (tmp_path / "mail.msg").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
     (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
     documents, report = run(tmp_path)
     assert [document.source for document in documents] == [str(tmp_path / "a.md")]
     named = {Path(loss["source"]).name: (loss["kind"], loss["reason"]) for loss in report.losses}
     assert named["slides.pptx"] == ("failed", "no loader for its content: it is PowerPoint.")
-    assert named["mail.eml"] == ("failed", "no loader for its type (.eml): it is e-mail.")
+    assert named["mail.msg"][0] == "failed"
     assert named["photo.png"][0] == "skipped"
+
+
+def mail(**headers) -> EmailMessage:
+    made = EmailMessage()
+    for name, value in {"From": "甲 <a@example.org>", "To": "b@example.org", **headers}.items():
+        made[name] = value
+    return made
+
+
+def test_email_with_attachments(tmp_path):
+    inner = mail(Subject="转发的邮件")
+    inner.set_content("里面的正文。\n", charset="gb18030")
+    made = mail(Subject="保修问题：手机", Date="Sun, 8 May 2005 14:09:11 -0500")
+    made.set_content("手机坏了。\n")
+    made.add_alternative("<p>手机<b>坏</b>了。</p>", subtype="html")
+    made.add_attachment("型号,价格\nX3,499\n".encode("gb18030"), maintype="text", subtype="csv", filename="报价.csv")
+    made.add_attachment(b"\x89PNG\r\n\x1a\n" + bytes(40), maintype="image", subtype="png", filename="a.png")
+    made.add_attachment(b"words", maintype="text", subtype="plain", filename="../x.txt")
+    made.add_attachment(inner)
+    (tmp_path / "m.eml").write_bytes(made.as_bytes())
+    documents, report = run(tmp_path / "m.eml")
+    texts = {document.source.removeprefix(f"{tmp_path}/"): document.text for document in documents}
+    message = documents[0]
+    assert message.title == "保修问题：手机"
+    assert message.text.startswith("# 保修问题：手机\n\nFrom: 甲 <a@example.org>\nTo: b@example.org\nDate: Sun, 08 May")
+    assert message.text.endswith("\n\n手机坏了。")
+    assert message.metadata["date"] == "2005-05-08"
+    assert message.metadata["attachments"] == ["报价.csv", "a.png", ".._x.txt", "part4.eml"]
+    assert texts["m.eml#报价.csv#2"] == "型号: X3\n价格: 499"
+    assert texts["m.eml#.._x.txt"] == "words"
+    assert "# 转发的邮件" in texts["m.eml#part4.eml"] and "里面的正文。" in texts["m.eml#part4.eml"]
+    assert report.losses[-1]["kind"] == "partial"
+    assert report.losses[-1]["reason"] == "a.png: no loader for its content: it is a PNG picture."
+
+
+def test_email_as_it_comes(tmp_path):
+    # Headers in bytes, GBK called GB2312, a page alone; names twice; nothing at all.
+    head = "From: a@example.org\r\nSubject: 关于镕基的保修\r\n".encode("gbk")
+    body = "Content-Type: text/html; charset=gb2312\r\n\r\n<h1>朱镕基</h1><p>保修期为<b>两年</b>。</p>".encode("gbk")
+    (tmp_path / "a.eml").write_bytes(head + body)
+    (tmp_path / "b.eml").write_bytes(b"\n\n")
+    made = mail(Subject="=?gb2312?B?" + base64.b64encode("报告".encode("gbk")).decode() + "?=")
+    for _ in range(2):
+        made.add_attachment(b"same", maintype="text", subtype="plain", filename="n.txt")
+    (tmp_path / "c.eml").write_bytes(made.as_bytes())
+    deep = mail(Subject="0")
+    deep.set_content("bottom")
+    for level in range(1, 9):
+        outer = mail(Subject=str(level))
+        outer.set_content("x")
+        outer.add_attachment(deep)
+        deep = outer
+    (tmp_path / "d.eml").write_bytes(deep.as_bytes())
+    documents, report = run(tmp_path)
+    by_source = {document.source.removeprefix(f"{tmp_path}/"): document for document in documents}
+    assert by_source["a.eml"].title == "关于镕基的保修"
+    assert by_source["a.eml"].text.endswith("# 朱镕基\n\n保修期为两年。")
+    assert by_source["c.eml"].title == "报告"
+    assert {"c.eml#n.txt", "c.eml#n (2).txt"} < set(by_source)
+    losses = {Path(loss["source"].partition("#")[0]).name: loss for loss in report.losses}
+    assert "neither headers nor a body" in losses["b.eml"]["reason"]
+    assert "more than 5 files" in losses["d.eml"]["reason"]

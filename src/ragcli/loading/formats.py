@@ -62,6 +62,7 @@ FORMATS = (
     Format(name="jsonl", loader=f"{_HERE}.jsonlines:read", suffixes=(".jsonl", ".ndjson", ".jsonlines"),
            media_types=("application/jsonl", "application/x-ndjson", "application/jsonlines")),
     Format(name="json", loader=f"{_HERE}.jsonfile:read", suffixes=(".json",), media_types=("application/json",)),
+    Format(name="eml", loader=f"{_HERE}.eml:read", suffixes=(".eml",), media_types=("message/rfc822",)),
     Format(name="text", loader=f"{_HERE}.text:read", suffixes=(".txt", ".text", ".log"), media_types=("text/plain",)),
 )  # fmt: skip
 
@@ -91,7 +92,7 @@ _FOREIGN = {
 _OFFICE = {
     ".pptx": "PowerPoint", ".pptm": "PowerPoint", ".ppt": "PowerPoint", ".xlsx": "Excel", ".xlsm": "Excel",
     ".xls": "Excel", ".doc": "an old Word file", ".rtf": "RTF", ".odt": "OpenDocument", ".ods": "OpenDocument",
-    ".odp": "OpenDocument", ".epub": "EPUB", ".eml": "e-mail", ".msg": "e-mail", ".mbox": "e-mail",
+    ".odp": "OpenDocument", ".epub": "EPUB", ".msg": "e-mail", ".mbox": "e-mail",
 }  # fmt: skip
 _MEMBERS = {
     "ppt/": "PowerPoint", "xl/": "Excel", "META-INF/container.xml": "EPUB", "META-INF/manifest.xml": "OpenDocument",

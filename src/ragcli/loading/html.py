@@ -97,16 +97,19 @@ def read(source: Source) -> Iterator[Document]:
     if not page.strip():
         return
     with source.parsing("HTML"):
-        import lxml.html
-
-        tree = lxml.html.document_fromstring(page)
-        text = _content(page, tree)
-        title = _title(tree)
-        facts = _facts(tree)
+        text, title, facts = markdown(page)
     if text.strip():
         if found.encoding != "utf-8":
             facts["encoding"] = found.encoding
         yield source.document(text, format="html", title=title, metadata=facts)
+
+
+def markdown(page: str) -> tuple[str, str | None, dict[str, Any]]:
+    """Return a page's main content as Markdown, its title, and what its head says (author, date, language)."""
+    import lxml.html
+
+    tree = lxml.html.document_fromstring(page)
+    return _content(page, tree), _title(tree), _facts(tree)
 
 
 @dataclass(frozen=True, slots=True)

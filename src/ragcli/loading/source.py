@@ -41,6 +41,8 @@ class Source:
         explicit: named by the user, not found in a folder.
         media_type: what a server called it, without parameters.
         charset: the encoding a server named.
+        called: the file name that says the type, where the last part of ``name`` does not.
+        depth: how many files this one lies in: an attachment of a message in an archive is 2.
     """
 
     def __init__(
@@ -54,6 +56,8 @@ class Source:
         explicit: bool = True,
         media_type: str | None = None,
         charset: str | None = None,
+        called: str | None = None,
+        depth: int = 0,
     ) -> None:
         self.name = name
         self.options = options
@@ -62,6 +66,8 @@ class Source:
         self.explicit = explicit
         self.media_type = media_type
         self.charset = charset
+        self.called = called
+        self.depth = depth
         self.failures = 0
         self._data = data
         self._head: bytes | None = None
@@ -70,7 +76,9 @@ class Source:
     @property
     def suffix(self) -> str:
         """The suffix of the name in small letters, with its dot; of an address, that of its path."""
-        name = self.name.partition("?")[0].partition("#")[0] if self.path is None else self.name
+        name = self.called or self.name
+        if self.path is None and self.called is None:
+            name = name.partition("?")[0].partition("#")[0]
         name = name.rpartition("/")[2]
         stem, dot, suffix = name.rpartition(".")
         return f".{suffix.lower()}" if dot and stem else ""
