@@ -306,14 +306,14 @@ def test_html_keeps_headings_and_tables_and_leaves_menus_out(tmp_path):
 
 def test_documents_without_a_loader_are_named(tmp_path):
     (tmp_path / "a.md").write_text("# Words\n")
-    with zipfile.ZipFile(tmp_path / "slides.pptx", "w") as archive:
-        archive.writestr("ppt/presentation.xml", "<p/>")
+    with zipfile.ZipFile(tmp_path / "sheet.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "<p/>")
     (tmp_path / "mail.msg").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
     (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
     documents, report = run(tmp_path)
     assert [document.source for document in documents] == [str(tmp_path / "a.md")]
     named = {Path(loss["source"]).name: (loss["kind"], loss["reason"]) for loss in report.losses}
-    assert named["slides.pptx"] == ("failed", "no loader for its content: it is PowerPoint.")
+    assert named["sheet.xlsx"] == ("failed", "no loader for its content: it is Excel.")
     assert named["mail.msg"][0] == "failed"
     assert named["photo.png"][0] == "skipped"
 
@@ -378,3 +378,56 @@ def test_email_as_it_comes(tmp_path):
     losses = {Path(loss["source"].partition("#")[0]).name: loss for loss in report.losses}
     assert "neither headers nor a body" in losses["b.eml"]["reason"]
     assert "more than 5 files" in losses["d.eml"]["reason"]
+
+
+def test_pptx_with_groups_tables_charts_and_notes(tmp_path):
+    from lxml import etree
+    from pptx import Presentation
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_CHART_TYPE
+    from pptx.util import Inches
+
+    made = Presentation()
+    first = made.slides.add_slide(made.slide_layouts[1])
+    first.shapes.title.text = "保修 政策"
+    frame = first.placeholders[1].text_frame
+    frame.text = "手机两年"
+    frame.add_paragraph().text = "耳机一年"
+    inner = frame.add_paragraph()
+    inner.text, inner.level = "电池除外", 1
+    first.notes_slide.notes_text_frame.text = "说明电池"
+    second = made.slides.add_slide(made.slide_layouts[6])
+    group = second.shapes.add_group_shape().shapes.add_group_shape()
+    group.shapes.add_textbox(0, 0, Inches(1), Inches(1)).text_frame.text = "in a group"
+    cells = second.shapes.add_table(2, 2, 0, 0, Inches(2), Inches(1)).table
+    for at, text in enumerate(("Region", "Fee", "North|South", "10")):
+        cells.cell(at // 2, at % 2).text = text
+    data = CategoryChartData()
+    data.categories = ["2024", "2025"]
+    data.add_series("Sales", (1.5, 20))
+    second.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 0, Inches(2), Inches(2), data)
+    box = second.shapes.add_textbox(0, 0, Inches(1), Inches(1))
+    box.text_frame.text = "in alternate content"
+    around = etree.fromstring(
+        '<mc:AlternateContent xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">'
+        '<mc:Choice Requires="x"/><mc:Fallback/></mc:AlternateContent>'
+    )
+    box._element.getparent().replace(box._element, around)
+    around[0].append(box._element)
+    third = made.slides.add_slide(made.slide_layouts[6])
+    third.shapes.add_picture(str(DOCS.parent / "dot.png"), 0, 0)
+    made.save(tmp_path / "wrong.pdf")  # the content says what it is
+    (document,), report = run(tmp_path / "wrong.pdf")
+    assert (document.format, document.title) == ("pptx", "保修 政策")
+    slides = {span["slide"]: document.text[span["start"] : span["end"]] for span in document.spans}
+    assert slides[1] == "# 保修 政策\n\n- 手机两年\n- 耳机一年\n  - 电池除外\n\nNotes: 说明电池"
+    assert "in a group" in slides[2] and "in alternate content" in slides[2]
+    assert "| Region | Fee |\n| --- | --- |\n| North\\|South | 10 |" in slides[2]
+    assert "|  | Sales |\n| --- | --- |\n| 2024 | 1.5 |\n| 2025 | 20 |" in slides[2]
+    assert set(slides) == {1, 2}
+    assert [(loss["kind"], loss["slides"]) for loss in report.losses] == [("warning", [3])]
+    data = (tmp_path / "wrong.pdf").read_bytes()
+    (tmp_path / "cut.pptx").write_bytes(data[: len(data) // 2])
+    documents, report = run(tmp_path / "cut.pptx")
+    assert not documents
+    assert "not readable as PPTX" in report.losses[0]["reason"]

@@ -53,6 +53,8 @@ FORMATS = (
            magic=(b"%PDF-",)),
     Format(name="docx", loader=f"{_HERE}.docx:read", suffixes=(".docx", ".docm", ".dotx"), member="word/",
            media_types=("application/vnd.openxmlformats-officedocument.wordprocessingml.document",)),
+    Format(name="pptx", loader=f"{_HERE}.pptx:read", suffixes=(".pptx", ".pptm", ".ppsx", ".potx"), member="ppt/",
+           media_types=("application/vnd.openxmlformats-officedocument.presentationml.presentation",)),
     Format(name="html", loader=f"{_HERE}.html:read", suffixes=(".html", ".htm", ".xhtml"),
            media_types=("text/html", "application/xhtml+xml")),
     Format(name="markdown", loader=f"{_HERE}.markdown:read", suffixes=(".md", ".markdown", ".mdown", ".mkd"),
@@ -90,12 +92,12 @@ _FOREIGN = {
 }
 # What offices write, by suffix and by a member of the ZIP file: without a loader it is a failure, not left out.
 _OFFICE = {
-    ".pptx": "PowerPoint", ".pptm": "PowerPoint", ".ppt": "PowerPoint", ".xlsx": "Excel", ".xlsm": "Excel",
+    ".ppt": "an old PowerPoint file", ".xlsx": "Excel", ".xlsm": "Excel",
     ".xls": "Excel", ".doc": "an old Word file", ".rtf": "RTF", ".odt": "OpenDocument", ".ods": "OpenDocument",
     ".odp": "OpenDocument", ".epub": "EPUB", ".msg": "e-mail", ".mbox": "e-mail",
 }  # fmt: skip
 _MEMBERS = {
-    "ppt/": "PowerPoint", "xl/": "Excel", "META-INF/container.xml": "EPUB", "META-INF/manifest.xml": "OpenDocument",
+    "xl/": "Excel", "META-INF/container.xml": "EPUB", "META-INF/manifest.xml": "OpenDocument",
 }  # fmt: skip
 _DOCUMENTS = {"RTF", "PostScript", "an old Office file, or an Office file with a password"}
 _HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.I | re.S)
