@@ -431,3 +431,55 @@ def test_pptx_with_groups_tables_charts_and_notes(tmp_path):
     documents, report = run(tmp_path / "cut.pptx")
     assert not documents
     assert "not readable as PPTX" in report.losses[0]["reason"]
+
+
+def epub(path, chapters: dict[str, str], spine: list[str], extra: tuple[str, ...] = ()) -> None:
+    nav = {"nav.xhtml": "properties='nav'"}
+    items = "".join(
+        f"<item id='{name}' href='text%20files/{name}' media-type='application/xhtml+xml' {nav.get(name, '')}/>"
+        for name in spine
+    )
+    refs = "".join(f"<itemref idref='{name}'/>" for name in spine)
+    facts = "<dc:title>手册</dc:title><dc:creator>甲</dc:creator><dc:language>zh</dc:language>"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", "application/epub+zip")
+        archive.writestr(
+            "META-INF/container.xml",
+            "<container xmlns='urn:oasis:names:tc:opendocument:xmlns:container'><rootfiles>"
+            "<rootfile full-path='OEBPS/book.opf'/></rootfiles></container>",
+        )
+        archive.writestr(
+            "OEBPS/book.opf",
+            "<package xmlns='http://www.idpf.org/2007/opf' xmlns:dc='http://purl.org/dc/elements/1.1/'>"
+            f"<metadata>{facts}</metadata><manifest>{items}</manifest><spine>{refs}</spine></package>",
+        )
+        for name, page in chapters.items():
+            archive.writestr(f"OEBPS/text files/{name}", page)
+        for name in extra:
+            archive.writestr(name, "x")
+
+
+def test_epub_chapters_in_the_order_they_are_read(tmp_path):
+    head = "<?xml version='1.0' encoding='utf-8'?><html xmlns='http://www.w3.org/1999/xhtml'>"
+    rows = "<table><tr><td>a</td><td>b</td></tr></table>"
+    chapters = {
+        "a.xhtml": f"{head}<body><h1>第二章</h1><p>保修&nbsp;期为两年。</p></body></html>",
+        "b.xhtml": f"{head}<body><h1>第一章</h1><p>手机。</p>{rows}</body></html>",
+        "nav.xhtml": f"{head}<body><nav><ol><li>第一章</li></ol></nav></body></html>",
+        "c.xhtml": f"{head}<body><img src='x.png'/></body></html>",
+    }
+    epub(tmp_path / "b.epub", chapters, ["nav.xhtml", "b.xhtml", "c.xhtml", "a.xhtml", "gone.xhtml"])
+    (document,), report = run(tmp_path / "b.epub")
+    assert (document.format, document.title) == ("epub", "手册")
+    assert document.metadata == {"author": "甲", "language": "zh"}
+    assert document.text == "# 第一章\n\n手机。\n\n| a | b |\n| --- | --- |\n\n# 第二章\n\n保修 期为两年。"
+    assert [span["chapter"] for span in document.spans] == ["第一章", "第二章"]
+    assert [document.text[span["start"] : span["end"]][:5] for span in document.spans] == ["# 第一章", "# 第二章"]
+    assert [(loss["kind"], Path(loss["part"]).name) for loss in report.losses] == [
+        ("warning", "c.xhtml"),
+        ("partial", "gone.xhtml"),
+    ]
+    epub(tmp_path / "locked.epub", chapters, ["a.xhtml"], extra=("META-INF/rights.xml",))
+    documents, report = run(tmp_path / "locked.epub")
+    assert not documents
+    assert "locked by its publisher" in report.losses[0]["reason"]

@@ -55,6 +55,8 @@ FORMATS = (
            media_types=("application/vnd.openxmlformats-officedocument.wordprocessingml.document",)),
     Format(name="pptx", loader=f"{_HERE}.pptx:read", suffixes=(".pptx", ".pptm", ".ppsx", ".potx"), member="ppt/",
            media_types=("application/vnd.openxmlformats-officedocument.presentationml.presentation",)),
+    Format(name="epub", loader=f"{_HERE}.epub:read", suffixes=(".epub",), member="META-INF/container.xml",
+           media_types=("application/epub+zip",)),
     Format(name="html", loader=f"{_HERE}.html:read", suffixes=(".html", ".htm", ".xhtml"),
            media_types=("text/html", "application/xhtml+xml")),
     Format(name="markdown", loader=f"{_HERE}.markdown:read", suffixes=(".md", ".markdown", ".mdown", ".mkd"),
@@ -94,10 +96,10 @@ _FOREIGN = {
 _OFFICE = {
     ".ppt": "an old PowerPoint file", ".xlsx": "Excel", ".xlsm": "Excel",
     ".xls": "Excel", ".doc": "an old Word file", ".rtf": "RTF", ".odt": "OpenDocument", ".ods": "OpenDocument",
-    ".odp": "OpenDocument", ".epub": "EPUB", ".msg": "e-mail", ".mbox": "e-mail",
+    ".odp": "OpenDocument", ".msg": "e-mail", ".mbox": "e-mail",
 }  # fmt: skip
 _MEMBERS = {
-    "xl/": "Excel", "META-INF/container.xml": "EPUB", "META-INF/manifest.xml": "OpenDocument",
+    "xl/": "Excel", "META-INF/manifest.xml": "OpenDocument",
 }  # fmt: skip
 _DOCUMENTS = {"RTF", "PostScript", "an old Office file, or an Office file with a password"}
 _HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.I | re.S)

@@ -90,11 +90,9 @@ def read(source: Source) -> Iterator[Document]:
     Raises:
         LoadError: it is not text, or not HTML at all.
     """
-    head = source.head[:4096]
-    declared = _META.search(head) or _XML.match(head)
-    found = source.text(declared=declared[1].decode("ascii", "replace") if declared else None)
-    page = _DECLARATION.sub("", found.text)
-    if not page.strip():
+    found = source.text(declared=declared_encoding(source.head))
+    page = found.text
+    if not _DECLARATION.sub("", page).strip():
         return
     with source.parsing("HTML"):
         text, title, facts = markdown(page)
@@ -104,10 +102,18 @@ def read(source: Source) -> Iterator[Document]:
         yield source.document(text, format="html", title=title, metadata=facts)
 
 
+def declared_encoding(data: bytes) -> str | None:
+    """Return the encoding that a page names in its first bytes."""
+    head = data[:4096]
+    declared = _META.search(head) or _XML.match(head)
+    return declared[1].decode("ascii", "replace") if declared else None
+
+
 def markdown(page: str) -> tuple[str, str | None, dict[str, Any]]:
     """Return a page's main content as Markdown, its title, and what its head says (author, date, language)."""
     import lxml.html
 
+    page = _DECLARATION.sub("", page)
     tree = lxml.html.document_fromstring(page)
     return _content(page, tree), _title(tree), _facts(tree)
 

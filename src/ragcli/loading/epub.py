@@ -1,0 +1,89 @@
+"""EPUB: the chapters in the order they are read, a span each, as the Markdown that `ragcli.loading.html` writes.
+
+Read with zipfile and lxml: the library for it, ebooklib, is under the AGPL.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
+
+from ragcli.errors import LoadError
+from ragcli.loading.encodings import decode
+from ragcli.loading.html import declared_encoding, markdown
+from ragcli.loading.source import Source
+from ragcli.records import Document
+
+_LIMIT = 1 << 29  # bytes of a book, unpacked
+_CONTAINER = "META-INF/container.xml"
+_PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
+
+
+def read(source: Source) -> Iterator[Document]:
+    """Yield the book as one document.
+
+    Raises:
+        LoadError: it is broken, encrypted, or unpacks to more than 512 MiB.
+    """
+    with source.parsing("EPUB"):
+        archive = zipfile.ZipFile(io.BytesIO(source.data()))
+        if sum(item.file_size for item in archive.infolist()) > _LIMIT:
+            raise LoadError(f"not read: it unpacks to more than {_LIMIT >> 20} MiB.")
+        if "META-INF/rights.xml" in archive.namelist():
+            raise LoadError("this book is locked by its publisher (DRM).", hint="Ask for a copy without it.")
+        place = next((one.get("full-path") for one in _parse(archive.read(_CONTAINER)).iter("{*}rootfile")), None)
+        if not place:
+            raise LoadError(f"not readable as EPUB: {_CONTAINER} names no book.")
+        package = _parse(archive.read(place))
+        chapters = list(_chapters(source, archive, posixpath.dirname(place), package))
+    text, spans = "", []
+    for name, chapter in chapters:
+        text += "\n\n" if text else ""
+        span: dict[str, Any] = {"start": len(text), "end": len(text) + len(chapter)}
+        spans.append({**span, "chapter": name} if name else span)
+        text += chapter
+    if text.strip():
+        facts = {key: _said(package, key) for key in ("creator", "language", "date", "publisher")}
+        metadata = {"author": facts.pop("creator"), **facts}
+        yield source.document(text, format="epub", title=_said(package, "title"), spans=spans, metadata=metadata)
+
+
+def _parse(data: bytes) -> Any:
+    from lxml import etree
+
+    return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, recover=True))
+
+
+def _said(package: Any, name: str) -> str | None:
+    return next((text for one in package.iter("{*}" + name) if (text := " ".join((one.text or "").split()))), None)
+
+
+def _chapters(source: Source, archive: zipfile.ZipFile, folder: str, package: Any) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each page that the spine names, in its order; tables of contents are left out."""
+    items = {one.get("id"): one for one in package.iter("{*}item")}
+    names = set(archive.namelist())
+    for reference in package.iter("{*}itemref"):
+        item = items.get(reference.get("idref"))
+        if item is None or item.get("media-type") not in _PAGES or "nav" in (item.get("properties") or "").split():
+            continue
+        path = posixpath.normpath(posixpath.join(folder, unquote(item.get("href") or "")))
+        if path not in names:
+            source.lose(f"the book names {path} and does not hold it", part=path)
+            continue
+        try:
+            data = archive.read(path)
+            found = decode(data, declared=declared_encoding(data))
+            source.lose_text(found)
+            text, title, _ = markdown(found.text)
+        except Exception as error:  # noqa: BLE001  one broken chapter does not lose the others
+            source.lose(f"{path} cannot be read ({type(error).__name__}: {error})", part=path)
+            continue
+        if text.strip():
+            heading = next((line.lstrip("# ") for line in text.split("\n") if line.startswith("#")), None)
+            yield heading or title or "", text
+        elif b"<img" in data or b"<image" in data:
+            source.lose(f"no text in {path}, where there are pictures", kind="warning", part=path)
