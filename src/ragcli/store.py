@@ -351,7 +351,7 @@ class Table:
             reason = re.split(r", /\S+\.rs:\d+", str(error), maxsplit=1)[0].split("Valid fields")[0].strip(" .")
             raise UsageError(
                 f"--where {where!r}: {reason}.",
-                hint="Columns: id, document_id, source, title, text, start, end, pages, headings, metadata.KEY;"
+                hint="Columns: id, document_id, source, format, title, text, start, end, pages, headings, metadata.KEY;"
                 " as in --where \"metadata.year >= 2020 AND source LIKE 'docs/%'\".",
             ) from error
         return rewritten

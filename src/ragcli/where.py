@@ -10,8 +10,6 @@ import re
 
 from ragcli.errors import UsageError
 
-COLUMNS = ("id", "document_id", "source", "title", "text", "start", "end", "pages", "headings", "metadata")
-
 # String literals are matched first, so that a path inside one is left alone.
 _LITERAL = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`"""
 _PATH = r"metadata(?:\.\w+|\['[^']+'\])+"
