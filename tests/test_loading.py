@@ -483,3 +483,54 @@ def test_epub_chapters_in_the_order_they_are_read(tmp_path):
     documents, report = run(tmp_path / "locked.epub")
     assert not documents
     assert "locked by its publisher" in report.losses[0]["reason"]
+
+
+def test_notebook(tmp_path):
+    cells = [
+        {"cell_type": "markdown", "source": ["# 保修分析\n", "\n", "手机两年。"]},
+        {
+            "cell_type": "code",
+            "source": "print('```')",
+            "outputs": [
+                {"output_type": "stream", "text": ["\x1b[31m```\x1b[0m\n"]},
+                {"output_type": "display_data", "data": {"image/png": "AAAA", "text/plain": "<Figure>"}},
+                {"output_type": "error", "ename": "ValueError", "evalue": "no phone", "traceback": []},
+            ],
+        },
+        {"cell_type": "code", "source": "", "outputs": []},
+        "odd",
+    ]
+    (tmp_path / "a.ipynb").write_text(
+        json.dumps({"nbformat": 4, "metadata": {"language_info": {"name": "python"}}, "cells": cells})
+    )
+    (document,), report = run(tmp_path / "a.ipynb")
+    assert (document.format, document.title, document.metadata) == ("ipynb", "保修分析", {"language": "python"})
+    parts = [document.text[span["start"] : span["end"]] for span in document.spans]
+    assert parts[0] == "# 保修分析\n\n手机两年。"
+    assert parts[1].startswith("````python\nprint('```')\n````\n\n````\n```\n````")
+    assert "ValueError: no phone" in parts[1]
+    assert [loss["kind"] for loss in report.losses] == ["partial", "skipped"]
+    old = {"worksheets": [{"cells": [{"cell_type": "heading", "level": 2, "source": "Old"}]}]}
+    (tmp_path / "b.ipynb").write_text(json.dumps(old))
+    assert run(tmp_path / "b.ipynb")[0][0].text == "## Old"
+    for bad in ("[]", "{}", "{", '{"cells": 1}'):
+        (tmp_path / "c.ipynb").write_text(bad)
+        assert "not readable as a notebook" in run(tmp_path / "c.ipynb")[1].losses[0]["reason"]
+
+
+def test_subtitles(tmp_path):
+    srt = (
+        "1\n00:00:01,000 --> 00:00:02,500\n{\\an8}<i>保修期</i>\n为两年。\n\n2\n00:00:03,000 --> 00:00:04,000\n好的。\n"
+    )
+    (tmp_path / "a.srt").write_bytes(srt.replace("\n", "\r\n").encode("gb18030"))
+    (document,), _ = run(tmp_path / "a.srt", encoding="gb18030")
+    assert document.text == "保修期 为两年。\n好的。"
+    assert [span["time"] for span in document.spans] == ["00:00:01", "00:00:03"]
+    vtt = (
+        "WEBVTT\n\nNOTE not said\n\nSTYLE\n::cue {}\n\nx\n01:02.000 --> 01:03.000 align:start\n<v 甲>A &amp; <b>B</b>\n"
+    )
+    (tmp_path / "b.vtt").write_text(vtt + "\n01:03.000 --> 01:04.000\n<v 甲>A &amp; B\n")
+    (document,), _ = run(tmp_path / "b.vtt")
+    assert document.text == "甲: A & B"
+    (tmp_path / "c.srt").write_text("no times")
+    assert "not readable as subtitles" in run(tmp_path / "c.srt")[1].losses[0]["reason"]

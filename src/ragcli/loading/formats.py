@@ -67,6 +67,10 @@ FORMATS = (
            media_types=("application/jsonl", "application/x-ndjson", "application/jsonlines")),
     Format(name="json", loader=f"{_HERE}.jsonfile:read", suffixes=(".json",), media_types=("application/json",)),
     Format(name="eml", loader=f"{_HERE}.eml:read", suffixes=(".eml",), media_types=("message/rfc822",)),
+    Format(name="ipynb", loader=f"{_HERE}.notebook:read", suffixes=(".ipynb",),
+           media_types=("application/x-ipynb+json",)),
+    Format(name="subtitles", loader=f"{_HERE}.subtitles:read", suffixes=(".srt", ".vtt"),
+           media_types=("text/vtt", "application/x-subrip")),
     Format(name="text", loader=f"{_HERE}.text:read", suffixes=(".txt", ".text", ".log"), media_types=("text/plain",)),
 )  # fmt: skip
 
