@@ -8,6 +8,7 @@ writers at once lose nothing and double nothing (tests/test_table_cli.py).
 
 from __future__ import annotations
 
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -379,10 +380,10 @@ def prune(table: Table, roots: Sequence[str], arrived: Arrived | None = None) ->
         found = table.dataset.to_table(columns=["source"], filter="format <> ''")["source"]
     gone: list[str] = []
     held = 0
+    disk = _Disk()
     for source in sorted(set(found.to_pylist())):
-        under = _under(source, paths)
-        if under:
-            there = _is_there(source, arrived)
+        if disk.is_under(source, paths):
+            there = disk.holds(source, arrived)
             held += there
             if not there:
                 gone.append(source)
@@ -396,28 +397,42 @@ def prune(table: Table, roots: Sequence[str], arrived: Arrived | None = None) ->
     return gone
 
 
-def _under(source: str, roots: Sequence[Path]) -> bool:
-    if "://" in source:
-        return False
-    absolute = (Path.cwd() / source).parent.resolve() / Path(source).name
-    return any(root == absolute or root in absolute.parents or root == _file(absolute) for root in roots)
+class _Disk:
+    """Looks at files for `prune`, at each once: many sources are rows of one file."""
 
+    def __init__(self) -> None:
+        self._folders: dict[Path, Path] = {}
+        self._held: dict[str, bool | None] = {}
 
-def _file(path: Path) -> Path:
-    return Path(str(path).rpartition("#")[0] or str(path))
-
-
-def _is_there(source: str, arrived: Arrived | None) -> bool:
-    """Whether the file of a source is on disk, and the row, where it is one, still in it as far as this run knows."""
-    candidate = source
-    while True:
-        if Path(candidate).exists():
-            if Path(candidate).is_file() and Path(candidate).stat().st_size == 0:
-                return False
-            break
-        if "#" not in candidate:
+    def is_under(self, source: str, roots: Sequence[Path]) -> bool:
+        """Whether a source is one of the roots, a row of one, or below one."""
+        if "://" in source:
             return False
-        candidate = candidate.rpartition("#")[0]
-    if candidate == source or arrived is None or source in arrived:
-        return True
-    return not arrived.has_rows_of(candidate)
+        path = Path(source)
+        if path.parent not in self._folders:
+            self._folders[path.parent] = (Path.cwd() / path.parent).resolve()
+        absolute = self._folders[path.parent] / path.name
+        file = Path(str(absolute).rpartition("#")[0] or absolute)
+        return any(root in (absolute, file) or root in absolute.parents for root in roots)
+
+    def holds(self, source: str, arrived: Arrived | None) -> bool:
+        """Whether the file of a source is there, and the row, where it is one, still in it as far as this run knows."""
+        candidate = source
+        while (held := self._content(candidate)) is None:
+            if "#" not in candidate:
+                return False
+            candidate = candidate.rpartition("#")[0]
+        if not held or candidate == source or arrived is None or source in arrived:
+            return held
+        return not arrived.has_rows_of(candidate)
+
+    def _content(self, path: str) -> bool | None:
+        """Whether a path holds anything; None where there is none."""
+        if path not in self._held:
+            try:
+                found = Path(path).stat()
+            except (OSError, ValueError):
+                self._held[path] = None
+            else:
+                self._held[path] = not stat.S_ISREG(found.st_mode) or found.st_size > 0
+        return self._held[path]

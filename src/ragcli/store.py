@@ -1,7 +1,7 @@
 """LanceDB tables: the schema, the contract, opening and reading.
 
 A LanceDB table is a Lance dataset in ``DB/NAME.lance``. It is read and written here with Lance's own Python
-package, which imports in .2 s where lancedb takes 1.3; lancedb opens the same tables (tests/test_store.py).
+package, which imports in .2 s where lancedb takes 1.3; lancedb opens the same tables (tests/test_table_cli.py).
 This module is imported only by what needs a table.
 
 The contract (`ragcli.contract`) stands in the schema's metadata under ``ragcli``.

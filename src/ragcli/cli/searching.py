@@ -74,10 +74,6 @@ def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator
         from ragcli.reranking import CrossEncoder
 
         reranker = CrossEncoder(str(resolve(settings.rerank).path), settings.rerank, device=settings.device.value)
-    if settings.where is not None:
-        table.check_where(settings.where)
-        for key in table.unknown_keys(settings.where):
-            note(f"ragcli query: no row of the table has {key}, which --where names.")
     found = search(
         questions,
         table,
@@ -90,6 +86,8 @@ def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator
         explain=settings.explain,
         on_truncated=_truncated,
     )
+    for key in table.unknown_keys(settings.where or ""):
+        note(f"ragcli query: no row of the table has {key}, which --where names.")
     return found if reranker is None else _counted(found, reranker)
 
 

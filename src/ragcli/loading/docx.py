@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ragcli.errors import LoadError
 from ragcli.loading.markup import table
 from ragcli.loading.source import Source
+from ragcli.loading.zipped import opened
 from ragcli.records import Document
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _HEADING = re.compile(r"(?:heading|标题|標題)\s*(\d)", re.I)
 _SKIPPED = {f"{_W}del", f"{_W}moveFrom", f"{_MC}Fallback", f"{_W}pPr", f"{_W}rPr", f"{_W}instrText"}
-_LIMIT = 1 << 29  # bytes of a document, unpacked
 _NOTES = {"footnotes": "footnoteReference", "endnotes": "endnoteReference"}
 
 
@@ -37,9 +35,7 @@ def read(source: Source) -> Iterator[Document]:
     """
     data = source.data()
     with source.parsing("DOCX"):
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(item.file_size for item in archive.infolist()) > _LIMIT:
-                raise LoadError(f"not read: it unpacks to more than {_LIMIT >> 20} MiB.")
+        opened(data).close()
         import docx
 
         word = docx.Document(io.BytesIO(data))

@@ -5,7 +5,6 @@ Read with zipfile and lxml: the library for it, ebooklib, is under the AGPL.
 
 from __future__ import annotations
 
-import io
 import posixpath
 import zipfile
 from collections.abc import Iterator
@@ -16,9 +15,9 @@ from ragcli.errors import LoadError
 from ragcli.loading.encodings import decode
 from ragcli.loading.html import declared_encoding, markdown
 from ragcli.loading.source import Source
+from ragcli.loading.zipped import opened
 from ragcli.records import Document
 
-_LIMIT = 1 << 29  # bytes of a book, unpacked
 _CONTAINER = "META-INF/container.xml"
 _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
 
@@ -30,9 +29,7 @@ def read(source: Source) -> Iterator[Document]:
         LoadError: it is broken, encrypted, or unpacks to more than 512 MiB.
     """
     with source.parsing("EPUB"):
-        archive = zipfile.ZipFile(io.BytesIO(source.data()))
-        if sum(item.file_size for item in archive.infolist()) > _LIMIT:
-            raise LoadError(f"not read: it unpacks to more than {_LIMIT >> 20} MiB.")
+        archive = opened(source.data())
         if "META-INF/rights.xml" in archive.namelist():
             raise LoadError("this book is locked by its publisher (DRM).", hint="Ask for a copy without it.")
         place = next((one.get("full-path") for one in _parse(archive.read(_CONTAINER)).iter("{*}rootfile")), None)

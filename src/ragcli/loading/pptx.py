@@ -6,13 +6,12 @@ The slide's XML is walked: python-pptx's own shapes leave out what stands in alt
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ragcli.errors import LoadError
 from ragcli.loading.markup import table
 from ragcli.loading.source import Source
+from ragcli.loading.zipped import opened
 from ragcli.records import Document
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _DGM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-_LIMIT = 1 << 29  # bytes of a presentation, unpacked
 _TITLES = ("title", "ctrTitle")
 _FURNITURE = ("dt", "ftr", "sldNum", "hdr")  # date, footer, number: the same on every slide
 
@@ -37,9 +35,7 @@ def read(source: Source) -> Iterator[Document]:
     """
     data = source.data()
     with source.parsing("PPTX"):
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(item.file_size for item in archive.infolist()) > _LIMIT:
-                raise LoadError(f"not read: it unpacks to more than {_LIMIT >> 20} MiB.")
+        opened(data).close()
         import pptx
 
         shown = pptx.Presentation(io.BytesIO(data))
