@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ragcli.errors import RagcliError, UsageError
+from ragcli.errors import UsageError
 from ragcli.fusion import TEXT, VECTOR, fuse
 from ragcli.lexical import fold_question, tokens
 from ragcli.neighbours import expand as expand_hits
 from ragcli.questions import Question, question
 from ragcli.records import Hit, Json, Result
 from ragcli.store import Found, Table, of_rows
+from ragcli.until import UntilError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -223,21 +224,12 @@ def _batches(questions: Iterator[Question | str]) -> Iterator[list[Question]]:
 
     An error of the stream comes after what was read before it.
     """
+    source = UntilError(questions)
     size = 1
-    failed: RagcliError | None = None
-    while failed is None:
-        batch: list[Question] = []
-        try:
-            for one in islice(questions, size):
-                batch.append(question(one) if isinstance(one, str) else one)  # noqa: PERF401  kept when one fails
-        except RagcliError as error:
-            failed = error
-        if not batch:
-            break
+    while batch := [question(one) if isinstance(one, str) else one for one in islice(source, size)]:
         yield batch
         size = min(BATCH, size * 8)
-    if failed is not None:
-        raise failed
+    source.end()
 
 
 def _alone(mode: str, found: Sequence[Found]) -> list[_Candidate]:

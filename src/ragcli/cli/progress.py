@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ragcli.errors import RagcliError
+from ragcli.until import UntilError
 
 _EVERY = 0.1
 _AHEAD = 10_000  # items that are read beforehand, of a few kilobytes each
@@ -65,23 +65,20 @@ class Progress:
 
         An error of the stream comes after the items before it.
         """
+        source = UntilError(items)
         waiting: deque[T] = deque()
-        failed: RagcliError | None = None
         ended = False
         while True:
             while not ended and (not waiting or (self._shown and len(waiting) < _AHEAD and _is_ready())):
                 try:
-                    waiting.append(next(items))
+                    waiting.append(next(source))
                     self.seen()
                 except StopIteration:
                     ended = True
-                except RagcliError as error:
-                    failed, ended = error, True
             if not waiting:
                 break
             yield waiting.popleft()
-        if failed is not None:
-            raise failed
+        source.end()
 
     def seen(self) -> None:
         """Note one item that has come in."""

@@ -8,9 +8,9 @@ from dataclasses import fields
 import orjson
 
 from ragcli.embedding.protocols import Embedder
-from ragcli.errors import RagcliError
 from ragcli.records import Chunk, Json, Vector, content_id
 from ragcli.report import Report
+from ragcli.until import UntilError
 
 WINDOW = 64  # chunks that are sorted by length and embedded together
 WINDOW_CHARACTERS = 1_000_000
@@ -102,17 +102,11 @@ def _embed(
 
 
 def _windows(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """Yield the chunks together; what came before a bad line is delivered first."""
+    source = UntilError(chunks)
     window: list[Chunk] = []
     size = 0
-    failed: RagcliError | None = None
-    source = iter(chunks)
-    while True:
-        try:
-            chunk = next(source, None)
-        except RagcliError as error:  # a bad line: what came before it is delivered first
-            failed, chunk = error, None
-        if chunk is None:
-            break
+    for chunk in source:
         window.append(chunk)
         size += len(chunk.text)
         if len(window) >= WINDOW or size >= WINDOW_CHARACTERS:
@@ -120,5 +114,4 @@ def _windows(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
             window, size = [], 0
     if window:
         yield window
-    if failed is not None:
-        raise failed
+    source.end()
