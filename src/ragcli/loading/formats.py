@@ -14,6 +14,8 @@ from importlib import import_module
 
 from ragcli.errors import LoadError
 from ragcli.loading.encodings import looks_like_text
+from ragcli.loading.languages import BY_NAME as NAMED
+from ragcli.loading.languages import BY_SUFFIX as LANGUAGES
 from ragcli.loading.source import Source
 from ragcli.records import Document
 
@@ -36,6 +38,9 @@ class Format:
         media_types: that a server may send.
         magic: bytes that the file begins with.
         member: for ZIP files, the beginning of a member's name that only this format has.
+        streams: for the container of old Office files, a stream in it that only this format has.
+        light: text that ragcli's own code reads; it needs no process of its own.
+        binary: what is named like this and is text, is something else.
     """
 
     name: str
@@ -44,51 +49,89 @@ class Format:
     media_types: tuple[str, ...] = ()
     magic: tuple[bytes, ...] = ()
     member: str | None = None
+    streams: tuple[str, ...] = ()
+    light: bool = False
+    binary: bool = False
 
 
 _HERE = "ragcli.loading"
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+_ODF = "application/vnd.oasis.opendocument"
 
 FORMATS = (
     Format(name="pdf", loader=f"{_HERE}.pdf:read", suffixes=(".pdf",), media_types=("application/pdf",),
-           magic=(b"%PDF-",)),
-    Format(name="docx", loader=f"{_HERE}.docx:read", suffixes=(".docx", ".docm", ".dotx"), member="word/",
-           media_types=("application/vnd.openxmlformats-officedocument.wordprocessingml.document",)),
-    Format(name="pptx", loader=f"{_HERE}.pptx:read", suffixes=(".pptx", ".pptm", ".ppsx", ".potx"), member="ppt/",
-           media_types=("application/vnd.openxmlformats-officedocument.presentationml.presentation",)),
+           magic=(b"%PDF-",), binary=True),
+    Format(name="docx", loader=f"{_HERE}.docx:read", suffixes=(".docx", ".docm", ".dotx", ".dotm"), member="word/",
+           media_types=(f"{_OFFICE}.wordprocessingml.document",), binary=True),
+    Format(name="pptx", loader=f"{_HERE}.pptx:read", suffixes=(".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"),
+           member="ppt/", media_types=(f"{_OFFICE}.presentationml.presentation",), binary=True),
+    Format(name="xlsx", loader=f"{_HERE}.xlsx:read", suffixes=(".xlsx", ".xlsm", ".xltx", ".xltm"), member="xl/",
+           media_types=(f"{_OFFICE}.spreadsheetml.sheet",), binary=True),
     Format(name="epub", loader=f"{_HERE}.epub:read", suffixes=(".epub",), member="META-INF/container.xml",
-           media_types=("application/epub+zip",)),
+           media_types=("application/epub+zip",), binary=True),
+    Format(name="odf", loader=f"{_HERE}.opendocument:read", suffixes=(".odt", ".ods", ".odp", ".ott", ".ots", ".otp"),
+           member="META-INF/manifest.xml", media_types=(f"{_ODF}.text", f"{_ODF}.spreadsheet", f"{_ODF}.presentation"),
+           binary=True),
+    Format(name="doc", loader=f"{_HERE}.libreoffice:read", suffixes=(".doc", ".dot", ".wps"), streams=("WordDocument",),
+           media_types=("application/msword",), binary=True),
+    Format(name="ppt", loader=f"{_HERE}.libreoffice:read", suffixes=(".ppt", ".pps", ".pot", ".dps"),
+           streams=("PowerPoint Document",), media_types=("application/vnd.ms-powerpoint",), binary=True),
+    Format(name="xls", loader=f"{_HERE}.xls:read", suffixes=(".xls", ".xlt", ".et"), streams=("Workbook", "Book"),
+           media_types=("application/vnd.ms-excel",), magic=(b"\x09\x08\x10\x00\x00\x06\x05\x00",), binary=True),
+    Format(name="msg", loader=f"{_HERE}.msg:read", suffixes=(".msg",), streams=("__properties_version1.0",),
+           media_types=("application/vnd.ms-outlook",), binary=True),
+    Format(name="encrypted", loader=f"{_HERE}.encrypted:read", streams=("EncryptedPackage",), binary=True),
+    Format(name="rtf", loader=f"{_HERE}.rtf:read", suffixes=(".rtf",), media_types=("application/rtf", "text/rtf"),
+           magic=(b"{\\rtf",), binary=True),
+    Format(name="image", loader=f"{_HERE}.image:read", binary=True,
+           suffixes=(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2"),
+           media_types=("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/webp", "image/gif", "image/jp2"),
+           magic=(b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a",
+                  b"\0\0\0\x0cjP  ")),
+    Format(name="zip", loader=f"{_HERE}.archive:read", suffixes=(".zip",), media_types=("application/zip",),
+           binary=True),
+    Format(name="tar", loader=f"{_HERE}.archive:read", binary=True,
+           suffixes=(".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"),
+           media_types=("application/x-tar", "application/gzip"), magic=(b"\x1f\x8b", b"BZh", b"\xfd7zXZ")),
     Format(name="html", loader=f"{_HERE}.html:read", suffixes=(".html", ".htm", ".xhtml"),
            media_types=("text/html", "application/xhtml+xml")),
-    Format(name="markdown", loader=f"{_HERE}.markdown:read", suffixes=(".md", ".markdown", ".mdown", ".mkd"),
-           media_types=("text/markdown",)),
+    Format(name="markdown", loader=f"{_HERE}.markdown:read", suffixes=(".md", ".markdown", ".mdown", ".mkd", ".qmd"),
+           media_types=("text/markdown",), light=True),
+    Format(name="rst", loader=f"{_HERE}.rst:read", suffixes=(".rst", ".rest"), media_types=("text/x-rst",), light=True),
+    Format(name="asciidoc", loader=f"{_HERE}.asciidoc:read", suffixes=(".adoc", ".asciidoc", ".asc"),
+           media_types=("text/asciidoc",), light=True),
+    Format(name="latex", loader=f"{_HERE}.latex:read", suffixes=(".tex", ".latex", ".ltx"),
+           media_types=("application/x-tex", "text/x-tex")),
+    Format(name="xml", loader=f"{_HERE}.xmlfile:read",
+           suffixes=(".xml", ".xsd", ".xsl", ".xslt", ".rss", ".atom", ".dita", ".docbook", ".opml", ".svg", ".fodt",
+                     ".fods", ".fodp", ".plist", ".wsdl"),
+           media_types=("application/xml", "text/xml", "application/rss+xml", "application/atom+xml")),
     Format(name="csv", loader=f"{_HERE}.tables:read", suffixes=(".csv", ".tsv", ".tab"),
-           media_types=("text/csv", "text/tab-separated-values")),
+           media_types=("text/csv", "text/tab-separated-values"), light=True),
     Format(name="jsonl", loader=f"{_HERE}.jsonlines:read", suffixes=(".jsonl", ".ndjson", ".jsonlines"),
-           media_types=("application/jsonl", "application/x-ndjson", "application/jsonlines")),
-    Format(name="json", loader=f"{_HERE}.jsonfile:read", suffixes=(".json",), media_types=("application/json",)),
-    Format(name="eml", loader=f"{_HERE}.eml:read", suffixes=(".eml",), media_types=("message/rfc822",)),
+           media_types=("application/jsonl", "application/x-ndjson", "application/jsonlines"), light=True),
+    Format(name="json", loader=f"{_HERE}.jsonfile:read", suffixes=(".json",), media_types=("application/json",),
+           light=True),
+    Format(name="eml", loader=f"{_HERE}.eml:read", suffixes=(".eml", ".mht", ".mhtml"),
+           media_types=("message/rfc822", "multipart/related")),
+    Format(name="mbox", loader=f"{_HERE}.mbox:read", suffixes=(".mbox", ".mbx"), media_types=("application/mbox",)),
     Format(name="ipynb", loader=f"{_HERE}.notebook:read", suffixes=(".ipynb",),
-           media_types=("application/x-ipynb+json",)),
+           media_types=("application/x-ipynb+json",), light=True),
     Format(name="subtitles", loader=f"{_HERE}.subtitles:read", suffixes=(".srt", ".vtt"),
-           media_types=("text/vtt", "application/x-subrip")),
-    Format(name="text", loader=f"{_HERE}.text:read", suffixes=(".txt", ".text", ".log"), media_types=("text/plain",)),
+           media_types=("text/vtt", "application/x-subrip"), light=True),
+    Format(name="code", loader=f"{_HERE}.code:read", suffixes=tuple(LANGUAGES), light=True),
+    Format(name="text", loader=f"{_HERE}.text:read", suffixes=(".txt", ".text", ".log"), media_types=("text/plain",),
+           light=True),
 )  # fmt: skip
 
 _BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
 _BY_MEDIA_TYPE = {media_type: row for row in FORMATS for media_type in row.media_types}
 _BY_NAME = {row.name: row for row in FORMATS}
+_TEXT = _BY_NAME["text"]
 
 # What begins like this is no text, even where its first bytes are.
 _FOREIGN = {
-    b"{\\rtf": "RTF",
     b"%!PS": "PostScript",
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Office file, or an Office file with a password",
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"GIF8": "a GIF picture",
-    b"\x1f\x8b": "gzip",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"7z\xbc\xaf": "a 7z archive",
     b"Rar!": "a RAR archive",
@@ -96,19 +139,24 @@ _FOREIGN = {
     b"\x7fELF": "a program",
     b"PAR1": "Parquet",
 }
-# What offices write, by suffix and by a member of the ZIP file: without a loader it is a failure, not left out.
-_OFFICE = {
-    ".ppt": "an old PowerPoint file", ".xlsx": "Excel", ".xlsm": "Excel",
-    ".xls": "Excel", ".doc": "an old Word file", ".rtf": "RTF", ".odt": "OpenDocument", ".ods": "OpenDocument",
-    ".odp": "OpenDocument", ".msg": "e-mail", ".mbox": "e-mail",
+# What holds documents: without a loader it is a failure, not left out.
+_HOLDS_DOCUMENTS = {"PostScript", "a 7z archive", "a RAR archive"}
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_NO_LOADER = {
+    ".xlsb": "a binary Excel file", ".pages": "an Apple document", ".numbers": "an Apple spreadsheet",
+    ".key": "an Apple presentation", ".mobi": "a Kindle book", ".azw3": "a Kindle book", ".djvu": "DjVu",
+    ".one": "OneNote", ".vsdx": "Visio", ".ofd": "OFD", ".caj": "CAJ", ".wpd": "WordPerfect", ".hwp": "Hangul",
 }  # fmt: skip
-_MEMBERS = {
-    "xl/": "Excel", "META-INF/manifest.xml": "OpenDocument",
-}  # fmt: skip
-_DOCUMENTS = {"RTF", "PostScript", "an old Office file, or an Office file with a password"}
 _HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.I | re.S)
+_XML = re.compile(rb"\s*<\?xml\s")
+_MAIL = re.compile(
+    rb"(?:(?:From|To|Date|Subject|Received|Return-Path|Message-ID|MIME-Version|Delivered-To|Content-Type): .*\r?\n"
+    rb"(?:[ \t].*\r?\n)*){3}",
+    re.I,
+)
 _PDF_OBJECT = re.compile(rb"\d+ \d+ obj\b|%[\x80-\xff]{2}")
 _PDF_WINDOW = 1024
+_BOM = b"\xef\xbb\xbf"
 
 
 def identify(source: Source) -> Format:
@@ -120,7 +168,7 @@ def identify(source: Source) -> Format:
     head = source.head
     by_suffix = _BY_SUFFIX.get(source.suffix)
     for row in FORMATS:
-        if any(head.startswith(magic) for magic in row.magic):
+        if row.magic and head.startswith(row.magic):
             return row
     at = head.find(b"%PDF-", 0, _PDF_WINDOW)
     pdf = _BY_NAME["pdf"]
@@ -128,16 +176,24 @@ def identify(source: Source) -> Format:
         return pdf
     if head.startswith(b"PK\x03\x04"):
         return _inside_zip(source, by_suffix)
+    if head.startswith(_OLE):
+        return _inside_ole(source, by_suffix)
+    if (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or (head[:2] == b"BM" and by_suffix is _BY_NAME["image"]):
+        return _BY_NAME["image"]
+    if head[257:262] == b"ustar":
+        return _BY_NAME["tar"]
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
-            error = NoLoaderError if what in _DOCUMENTS else LoadError
+            error = NoLoaderError if what in _HOLDS_DOCUMENTS else LoadError
             raise error(f"no loader for its content: it is {what}.")
-    if by_suffix is None and source.suffix in _OFFICE:
-        raise NoLoaderError(f"no loader for its type ({source.suffix}): it is {_OFFICE[source.suffix]}.")
-    declared = _BY_MEDIA_TYPE.get(source.media_type or "") or by_suffix
-    if (declared is None or declared.name == "text") and _HTML.match(head, 3 if head[:3] == b"\xef\xbb\xbf" else 0):
-        return _BY_NAME["html"]
-    if by_suffix and declared is _BY_NAME["text"] and by_suffix.magic == () and by_suffix.member is None:
+    if by_suffix is None and source.suffix in _NO_LOADER:
+        raise NoLoaderError(f"no loader for its type ({source.suffix}): it is {_NO_LOADER[source.suffix]}.")
+    declared = _BY_MEDIA_TYPE.get(source.media_type or "") or by_suffix or _by_name(source)
+    if declared is None or declared is _TEXT or declared.binary or declared.name == "xml":
+        found = _by_text(source, head, declared)
+        if found is not None:
+            return found
+    if by_suffix and declared is _TEXT and not by_suffix.binary:
         return by_suffix  # servers call CSV and Markdown text/plain
     if declared is not None:
         return declared
@@ -145,8 +201,33 @@ def identify(source: Source) -> Format:
         (source.options.encoding or "").lower().startswith(("utf-16", "utf_16", "utf16", "utf-32", "utf_32", "utf32"))
     )
     if not head or wide or looks_like_text(head):
-        return _BY_NAME["text"]
+        return _TEXT
     raise LoadError(f"no loader for its type{f' ({source.suffix})' if source.suffix else ''}: it is binary.")
+
+
+def _by_name(source: Source) -> Format | None:
+    """Return the format of code whose name says what it is, or whose first line names its interpreter."""
+    name = (source.called or source.name).rpartition("/")[2].lower()
+    return _BY_NAME["code"] if name in NAMED or source.head.startswith(b"#!") else None
+
+
+def _by_text(source: Source, head: bytes, declared: Format | None) -> Format | None:
+    """Return what a text is that its name does not say, or says wrongly; None where the name may be right."""
+    start = len(_BOM) if head.startswith(_BOM) else 0
+    if _HTML.match(head, start):
+        return _BY_NAME["html"]
+    if declared is not None and declared.name == "xml":
+        return None
+    if _XML.match(head, start):
+        return _BY_NAME["xml"]
+    if head.startswith(b"From ") and _MAIL.match(head, head.find(b"\n") + 1):
+        return _BY_NAME["mbox"]
+    if _MAIL.match(head, start):
+        return _BY_NAME["eml"]
+    if declared is not None and declared.binary and head.strip() and looks_like_text(head):
+        sheet = declared.name in ("xls", "xlsx")  # programs that write tables of text and call them Excel
+        return _BY_NAME["csv"] if sheet else _TEXT
+    return None
 
 
 def _inside_zip(source: Source, by_suffix: Format | None) -> Format:
@@ -156,16 +237,33 @@ def _inside_zip(source: Source, by_suffix: Format | None) -> Format:
         with zipfile.ZipFile(io.BytesIO(source.data()) if source.path is None else source.path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        if by_suffix is not None and by_suffix.member is not None:
-            raise LoadError(f"not readable as {by_suffix.name.upper()}: the ZIP file is broken ({error}).") from error
-        raise LoadError(f"no loader for its content: a broken ZIP file ({error}).") from error
+        if by_suffix is not None and by_suffix.binary:
+            return by_suffix if by_suffix.member is not None else _BY_NAME["zip"]
+        raise NoLoaderError(f"no loader for its content: a broken ZIP file ({error}).") from error
     for row in FORMATS:
         if row.member is not None and any(name.startswith(row.member) for name in names):
+            return row if row.name != "odf" or "content.xml" in names else _BY_NAME["zip"]
+    if source.suffix in _NO_LOADER:
+        raise NoLoaderError(f"no loader for its type ({source.suffix}): it is {_NO_LOADER[source.suffix]}.")
+    return _BY_NAME["zip"]
+
+
+def _inside_ole(source: Source, by_suffix: Format | None) -> Format:
+    import olefile
+
+    try:
+        with olefile.OleFileIO(io.BytesIO(source.data()) if source.path is None else str(source.path)) as container:
+            streams = {entry[0] for entry in container.listdir()}
+    except Exception as error:
+        if by_suffix is not None and by_suffix.streams:
+            return by_suffix
+        raise NoLoaderError(f"no loader for its content: a broken old Office file ({error}).") from error
+    for row in FORMATS:
+        if streams.intersection(row.streams):
             return row
-    for member, what in _MEMBERS.items():
-        if any(name.startswith(member) for name in names):
-            raise NoLoaderError(f"no loader for its content: it is {what}.")
-    raise LoadError("no loader for its content: a ZIP file.")
+    if by_suffix is not None and by_suffix.streams:
+        return by_suffix
+    raise NoLoaderError("no loader for its content: an old Office file of another kind.")
 
 
 def loader(row: Format) -> Loader:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from ragcli.errors import LoadError
 from ragcli.loading.encodings import Decoded, decode
@@ -21,12 +21,26 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the user said about the content: the encoding of text and the names of fields."""
+    """What the user said about the content: the encoding of text, the names of fields, and what to do with pages.
+
+    Args:
+        encoding: of text that neither a byte order mark nor valid UTF-8 explains.
+        text_field: the field of JSON, JSON Lines and CSV that holds the text.
+        id_field: the field that holds the given id.
+        title_field: the field that holds the title.
+        password: opens encrypted files.
+        ocr: which pages are read as pictures: ``auto`` (those without a text layer that can be read), ``always``
+            (all, and the pictures in documents too) or ``never``.
+        keep_headers: keep headers and footers that repeat on every page.
+    """
 
     encoding: str | None = None
     text_field: str | None = None
     id_field: str | None = None
     title_field: str | None = None
+    password: str | None = None
+    ocr: Literal["auto", "always", "never"] = "auto"
+    keep_headers: bool = False
 
 
 class Source:
@@ -191,6 +205,30 @@ class Source:
         if kind == "partial":
             self.failures += 1
         self.report.lose(kind, self.name, reason, **where)
+
+    def count_pages(self, *, loaded: int = 0, failed: int = 0, skipped: int = 0) -> None:
+        """Count pages (slides, frames of a picture): ``pages_seen`` is the sum of the three kinds.
+
+        Args:
+            loaded: their text is in a document.
+            failed: they hold something that could not be read; each is named by `lose`, too.
+            skipped: blank.
+        """
+        self._count("pages", loaded, failed, skipped)
+
+    def count_images(self, *, loaded: int = 0, failed: int = 0, skipped: int = 0) -> None:
+        """Count the pictures inside a document, in the same way as pages."""
+        self._count("images", loaded, failed, skipped)
+
+    def _count(self, what: str, loaded: int, failed: int, skipped: int) -> None:
+        for name, number in (("seen", loaded + failed + skipped), ("loaded", loaded), ("failed", failed),
+                             ("skipped", skipped)):  # fmt: skip
+            if number:
+                self.report.count(f"{what}_{name}", number)
+
+    def beat(self) -> None:
+        """Say that a page, a sheet or a member is done: the time limit of a file starts anew."""
+        self.report.beat()
 
     @contextmanager
     def parsing(self, what: str) -> Iterator[None]:
