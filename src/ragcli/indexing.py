@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from ragcli.errors import InputError, UsageError
 from ragcli.lexical import fold
-from ragcli.records import Chunk, Vector, content_id
+from ragcli.records import FILE_STATE, Chunk, Vector, content_id
 from ragcli.report import Report
 from ragcli.store import CHUNK_COLUMNS, Table, lance_errors
 from ragcli.where import one_of
@@ -41,6 +41,7 @@ _IN_LIST = 200  # values in one SQL condition
 
 def digest(chunk: Chunk) -> str:
     """Return an id of everything in the chunk but its vector: what it must equal to be left alone."""
+    extra = {key: value for key, value in chunk.extra.items() if key != FILE_STATE}  # a touched file is the same
     return content_id(
         chunk.id,
         chunk.document_id,
@@ -50,7 +51,7 @@ def digest(chunk: Chunk) -> str:
         chunk.format,
         chunk.after,
         chunk.text,
-        orjson.dumps([chunk.pages, chunk.headings, chunk.metadata, chunk.extra], option=orjson.OPT_SORT_KEYS).decode(),
+        orjson.dumps([chunk.pages, chunk.headings, chunk.metadata, extra], option=orjson.OPT_SORT_KEYS).decode(),
     )
 
 

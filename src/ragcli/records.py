@@ -20,6 +20,7 @@ from ragcli.errors import InputError
 Json = dict[str, Any]
 R = TypeVar("R", bound="Record")
 
+FILE_STATE = "file"  # of a file's last document and its last chunk: which state of the file it ends
 ID_LENGTH = 24  # hexadecimal digits: 96 bits, no clash to be expected below 10^13 records
 
 

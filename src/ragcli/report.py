@@ -14,7 +14,7 @@ from typing import Any
 from ragcli.errors import RagcliError
 from ragcli.jsonl import dumps
 
-OnLoss = Callable[[str, str, str], None]
+OnLoss = Callable[[dict[str, Any]], None]
 
 
 class Report:
@@ -22,10 +22,9 @@ class Report:
 
     Args:
         stage: the name of the subcommand.
-        on_loss: called with (kind, source, reason) for each loss as it happens; ``kind`` is ``failed``
+        on_loss: called with each loss as it happens: {kind, source, reason, …}; ``kind`` is ``failed``
             (it is missing from the output and should be there), ``partial`` (a part of it is), ``warning``
             (something may be) or ``skipped`` (left out by rule).
-
         keep: keep the losses one by one; without it a stream of any length is counted in constant memory.
 
     The kinds of counts are the stage's own (``files_seen``, ``files_loaded``, ``chunks_in``, …); the losses
@@ -47,10 +46,11 @@ class Report:
     def lose(self, kind: str, source: str, reason: str, **where: Any) -> None:
         """Record one loss; ``where`` may name a page, a line or a number of tokens."""
         self.failed = self.failed or kind in ("failed", "partial")
+        loss = {"kind": kind, "source": source, "reason": reason, **where}
         if self._keep:
-            self.losses.append({"kind": kind, "source": source, "reason": reason, **where})
+            self.losses.append(loss)
         if self._on_loss is not None:
-            self._on_loss(kind, source, reason)
+            self._on_loss(loss)
 
     def beat(self) -> None:
         """Say that part of an item is done, to whoever watches the time that an item takes: here, nobody."""

@@ -23,7 +23,7 @@ from ragcli import __version__
 from ragcli.errors import TableError, UsageError
 from ragcli.jsonl import dumps, loads
 from ragcli.lexical import TOKENIZER
-from ragcli.records import Chunk, Json
+from ragcli.records import FILE_STATE, Chunk, Json
 from ragcli.where import metadata_paths, one_of, rewrite
 
 FORMAT = 2  # of what stands in the columns; a table of another one is made anew
@@ -421,6 +421,7 @@ def _plain(found: Any) -> list[Json]:
     for row in rows:
         row["metadata"] = loads(row["metadata"].encode()) if row["metadata"] else {}
         row["extra"] = loads(row["extra"].encode()) if row["extra"] else {}
+        row["extra"].pop(FILE_STATE, None)
     return rows
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ragcli.cli.streams import PipeClosedError, visible
-from ragcli.records import Answer, Chunk, Document, Result
+from ragcli.records import Answer, Chunk, Result
 
 _SHOWN = 240
 
@@ -44,18 +44,6 @@ def _place(source: str, pages: list[int], headings: list[str]) -> str:
     if headings:
         parts.append(visible(" > ".join(headings)))
     return ", ".join(parts)
-
-
-def show_documents(documents: Iterable[Document]) -> int:
-    """Show a line a document as they come; return how many there were."""
-    console = _console()
-    count = 0
-    for document in documents:
-        count += 1
-        size = f"{len(document.text):,} characters"
-        _print(console, f"[bold]{escape(visible(document.source))}[/]  [dim]{document.format}, {size}[/]")
-        _print(console, _short(document.text, 120))
-    return count
 
 
 def show_chunks(chunks: Iterable[Chunk]) -> None:

@@ -12,8 +12,8 @@ from typing import IO
 
 from ragcli.errors import OK, PARTIAL, InputError, UsageError
 from ragcli.jsonl import OnBad, dumps
-from ragcli.records import Record
-from ragcli.report import Report
+from ragcli.records import Json, Record
+from ragcli.report import OnLoss, Report
 
 _BUFFER = 1 << 20
 _FLUSH_SECONDS = 0.1
@@ -125,15 +125,23 @@ def visible(name: str) -> str:
 _SAID = {"failed": "failed", "partial": "in part", "warning": "warning"}
 
 
-def stage_report(stage: str, path: Path | None = None) -> Report:
+def stage_report(stage: str, path: Path | None = None, also: OnLoss | None = None) -> Report:
     """Return a report that says failures and warnings on stderr as they happen.
 
     It keeps them one by one only where a file is asked for.
+
+    Args:
+        stage: the name of the subcommand.
+        path: where the report is to be written.
+        also: is told each loss, too.
     """
 
-    def on_loss(kind: str, source: str, reason: str) -> None:
-        if kind in _SAID:
-            note(f"ragcli {stage}: {_SAID[kind]}: {visible(source)}: {reason}")
+    def on_loss(loss: Json) -> None:
+        if loss["kind"] in _SAID:
+            format_ = f" ({loss['format']})" if "format" in loss else ""
+            note(f"ragcli {stage}: {_SAID[loss['kind']]}: {visible(loss['source'])}{format_}: {loss['reason']}")
+        if also is not None:
+            also(loss)
 
     return Report(stage, on_loss, keep=path is not None)
 

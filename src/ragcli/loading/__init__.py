@@ -12,10 +12,10 @@ from ragcli.lazy import lazy
 
 if TYPE_CHECKING:
     from ragcli.loading.discovery import paths_from
-    from ragcli.loading.stage import load
+    from ragcli.loading.stage import Limits, load
 
-_HOMES = {"load": "ragcli.loading.stage", "paths_from": "ragcli.loading.discovery"}
+_HOMES = {"Limits": "ragcli.loading.stage", "load": "ragcli.loading.stage", "paths_from": "ragcli.loading.discovery"}
 
-__all__ = ["load", "paths_from"]
+__all__ = ["Limits", "load", "paths_from"]
 
 __getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -1,7 +1,8 @@
 """Inputs to files: folders in a fixed order, .gitignore, globs, each file once.
 
 Order is that of the inputs, and inside a folder that of the names' bytes, so that it is the same on every
-machine. Symbolic links are followed; a folder or file that was reached before is not read again.
+machine. A symbolic link inside a folder is followed where it stays in that folder, or leads out of it and the user
+has said so; a folder or file that was reached before is not read again.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ class Discovery:
         exclude: globs as in .gitignore; files and folders that match are left out.
         gitignore: leave out what .gitignore files name.
         hidden: files and folders whose name starts with a dot too (``.git`` never).
+        follow_links: follow links that lead out of the folder they are found in.
+        outputs: files that this run writes; they are no input of it.
         report: counts what rules left out as ``ignored``.
 
     Raises:
@@ -76,12 +79,23 @@ class Discovery:
     """
 
     def __init__(
-        self, *, include: Sequence[str], exclude: Sequence[str], gitignore: bool, hidden: bool, report: Report
+        self,
+        *,
+        include: Sequence[str],
+        exclude: Sequence[str],
+        gitignore: bool,
+        hidden: bool,
+        report: Report,
+        follow_links: bool = False,
+        outputs: Sequence[Path] = (),
     ) -> None:
         self._include = _globs(include, "--include")
         self._exclude = _globs(exclude, "--exclude")
         self._gitignore = gitignore
         self._hidden = hidden
+        self._follow_links = follow_links
+        self._outputs = {os.path.realpath(path) for path in outputs}
+        self._top = ""  # the folder that is walked, without links
         self._report = report
         self._files: dict[tuple[int, int] | str, str] = {}
         self._folders: set[tuple[int, int]] = set()
@@ -96,12 +110,18 @@ class Discovery:
             yield Found(name, path, True, lost=("failed", _why(error, path)))
             return
         if stat.S_ISDIR(status.st_mode):
+            self._top = os.path.realpath(path)
             yield from self._walk(path, name, "", self._rules_above(path) if self._gitignore else (), status)
             return
         if not self._wanted(os.path.basename(path)):  # noqa: PTH119
             yield Found(name, path, True, lost=("skipped", "left out by --include or --exclude"))
             return
         yield self._once(name, path, status, explicit=True)
+
+    def _inside(self, path: str) -> bool:
+        """Whether a link leads to something in the folder that is walked, or to nothing."""
+        real = os.path.realpath(path)
+        return not os.path.exists(real) or os.path.commonpath([real, self._top]) == self._top  # noqa: PTH110
 
     def _wanted(self, relative: str) -> bool:
         """Whether the globs leave a file in."""
@@ -143,6 +163,13 @@ class Discovery:
                 self._report.count("ignored")
                 continue
             try:
+                if entry.is_symlink() and not self._follow_links and not self._inside(full):
+                    if self._wanted(below) and not _ignored(ignores, full, folder=False):
+                        reason = "a link that leads out of the folder; pass --follow-links"
+                        yield Found(called, full, lost=("skipped", reason))
+                    else:
+                        self._report.count("ignored")
+                    continue
                 status = entry.stat()
                 folder = stat.S_ISDIR(status.st_mode)
             except OSError as error:
@@ -154,7 +181,7 @@ class Discovery:
             if folder:
                 left_out = self._exclude is not None and self._exclude.match_file(f"{below}/")
             else:
-                left_out = not self._wanted(below)
+                left_out = not self._wanted(below) or (bool(self._outputs) and os.path.realpath(full) in self._outputs)
             if left_out or _ignored(ignores, full, folder=folder):
                 self._report.count("ignored")
             elif folder:

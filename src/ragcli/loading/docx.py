@@ -1,166 +1,332 @@
-"""DOCX: headings, lists, tables and notes as Markdown, in the order of the document.
+"""DOCX: headings, lists, tables, notes, comments, charts and diagrams as Markdown, in the order of the document.
 
-The body is walked as XML: python-docx's own paragraphs leave out inserted text, content controls and text
-boxes, and a loss like that shows nowhere.
+The XML is walked: libraries for it leave out inserted text, content controls, text boxes, embedded documents or
+symbols, and a loss like that shows nowhere.
 """
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
+from ragcli.loading.drawing import chart, diagram, linked
+from ragcli.loading.formulas import formula
 from ragcli.loading.markup import table
+from ragcli.loading.objects import embedded
+from ragcli.loading.ooxml import DGM, MC, A, C, M, Package, R, W, is_on, number
+from ragcli.loading.parts import part, texts
+from ragcli.loading.pictures import Pictures, alternative, wanted
 from ragcli.loading.source import Source
-from ragcli.loading.zipped import opened
+from ragcli.loading.symbols import symbol
+from ragcli.loading.wordstyles import Numbering, Styles, joined, marked
 from ragcli.records import Document
 
-if TYPE_CHECKING:
-    from docx.document import Document as WordDocument
-
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
-_M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
-_HEADING = re.compile(r"(?:heading|标题|標題)\s*(\d)", re.I)
-_SKIPPED = {f"{_W}del", f"{_W}moveFrom", f"{_MC}Fallback", f"{_W}pPr", f"{_W}rPr", f"{_W}instrText"}
-_NOTES = {"footnotes": "footnoteReference", "endnotes": "endnoteReference"}
+_V = "{urn:schemas-microsoft-com:vml}"
+_O = "{urn:schemas-microsoft-com:office:office}"
+_WP = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}"
+_SKIPPED = frozenset(
+    [*(f"{W}{name}" for name in ("del", "moveFrom", "pPr", "rPr", "instrText", "delText", "delInstrText", "sectPr",
+                                 "tblPr", "tblGrid", "sdtPr", "sdtEndPr", "rubyPr", "rt", "smartTagPr", "customXmlPr")),
+     f"{MC}Fallback"]
+)  # fmt: skip
+_NOTES = {f"{W}footnoteReference": "", f"{W}endnoteReference": "e"}
+_MOST_CELLS = 64  # that one merged cell stands for
 
 
 def read(source: Source) -> Iterator[Document]:
-    """Yield the file as one document.
+    """Yield the file as one document, then the documents of the files embedded in it.
 
     Raises:
         LoadError: it is broken, or unpacks to more than 512 MiB.
     """
-    data = source.data()
     with source.parsing("DOCX"):
-        opened(data).close()
-        import docx
-
-        word = docx.Document(io.BytesIO(data))
-        text = _Writer(word).text()
-        facts = word.core_properties
-        title, author = facts.title, facts.author
-        date = facts.modified.date().isoformat() if facts.modified else None
+        package = Package(source, "DOCX")
+        body = package.main("officeDocument", "word/document.xml")
+        pictures = Pictures(source, reading=wanted(source, blank=False))
+        writer = _Writer(source, package, body, pictures)
+        text = writer.text()
+        if not text.strip() and pictures.left_out and wanted(source, blank=True):
+            pictures = Pictures(source, reading=True)
+            text = _Writer(source, package, body, pictures).text()
+        pictures.close()
+        facts: dict[str, Any] = package.facts()
+    title, author = facts.pop("title", None), facts.pop("author", None)
     if text.strip():
         if not title:
             first = re.match(r"#{1,2} (.+)", text)
             title = first[1] if first else None
         if author == "python-docx":  # what its template says
             author = None
-        yield source.document(text, format="docx", title=title, metadata={"author": author, "date": date})
+        yield source.document(text, format="docx", title=title, metadata={"author": author, **facts})
+    elif pictures.left_out:
+        source.lose("no text in it, where there are pictures", kind="warning")
+    for name, kind in writer.objects.items():
+        data = package.data(name)
+        found = embedded(source, name, data, kind) if data is not None else None
+        if found is not None:
+            yield from part(source, f"embeddings/{found[0]}", found[1], kind="skipped")
+
+
+class _Place(NamedTuple):
+    """What stands in a paragraph and has blocks of its own, or is written after it."""
+
+    kind: str
+    element: Any
 
 
 class _Writer:
-    """Writes the XML of a document as Markdown."""
+    """Writes the XML of a document as Markdown.
 
-    def __init__(self, word: WordDocument) -> None:
-        self._word = word
-        self._levels = _heading_levels(word)
-        self._ordered = _ordered_lists(word)
-        self._counters: dict[tuple[str, int], int] = {}
+    ``objects`` names the embedded files that it met, with what they are called.
+    """
+
+    def __init__(self, source: Source, package: Package, main: str, pictures: Pictures) -> None:
+        self._source = source
+        self._package = package
+        self._main = main
+        self._part = main  # whose relations hold just now
+        self._pictures = pictures
+        self._styles = Styles(package.related(main, "styles"))
+        self._numbering = Numbering.of(package.related(main, "numbering"))
+        self.objects: dict[str, str] = {}
 
     def text(self) -> str:
-        """The body, then notes, then what headers and footers say."""
-        blocks = list(self._blocks(self._word.element.body))
-        blocks += self._notes()
-        seen = "\n".join(blocks)
-        for section in self._word.sections:
-            for part in (section.header, section.footer):
-                if part.is_linked_to_previous:
-                    continue
-                for block in self._blocks(part._element):
+        """The body, then notes and comments, then what headers and footers say."""
+        root = self._package.xml(self._main)
+        body = root.find(f"{W}body") if root is not None else None
+        blocks: list[str] = []
+        for element in body.iterchildren() if body is not None else ():
+            try:
+                blocks += self._block(element)
+            except Exception as error:  # noqa: BLE001  one odd paragraph does not lose the others
+                self._source.lose(f"a paragraph or table cannot be read ({type(error).__name__}: {error})")
+        for relation in self._package.relations(self._main).values():
+            if relation.kind in ("footnotes", "endnotes") and not relation.external:
+                blocks += self._notes(relation.target, "" if relation.kind == "footnotes" else "e")
+            elif relation.kind == "comments" and not relation.external:
+                blocks += self._comments(relation.target)
+        seen = set(blocks)
+        for relation in self._package.relations(self._main).values():
+            if relation.kind in ("header", "footer") and not relation.external:
+                for block in self._within(relation.target):
                     if block.strip() and block not in seen and not block.strip().isdigit():
                         blocks.append(block)
-                        seen += f"\n{block}"
-        out = ""
-        for block in blocks:
-            if out:
-                tight = _is_item(block) and _is_item(out.rpartition("\n")[2])
-                out += "\n" if tight else "\n\n"
-            out += block
-        return out
+                        seen.add(block)
+        return joined(blocks)
+
+    def _within(self, name: str) -> list[str]:
+        """The blocks of another part: a header, notes."""
+        root = self._package.xml(name)
+        if root is None:
+            return []
+        before, self._part = self._part, name
+        try:
+            return list(self._blocks(root))
+        finally:
+            self._part = before
 
     def _blocks(self, parent: Any) -> Iterator[str]:
         for element in parent.iterchildren():
-            tag = element.tag
-            if tag == f"{_W}p":
-                yield from self._paragraph(element)
-            elif tag == f"{_W}tbl":
-                written = self._table(element)
-                if written:
-                    yield written
-            elif isinstance(tag, str) and tag not in _SKIPPED and tag != f"{_W}sectPr":
-                yield from self._blocks(element)  # content controls, insertions, custom XML
+            yield from self._block(element)
+
+    def _block(self, element: Any) -> Iterator[str]:
+        tag = element.tag
+        if tag == f"{W}p":
+            yield from self._paragraph(element)
+        elif tag == f"{W}tbl":
+            places: list[_Place] = []
+            written = self._table(element, places)
+            if written:
+                yield written
+            yield from self._placed(places)
+        elif tag == f"{W}altChunk":
+            relation = self._package.relations(self._part).get(element.get(f"{R}id") or "")
+            if relation is not None and not relation.external:
+                data = self._package.data(relation.target)
+                if data is None:
+                    self._source.lose(f"{relation.target}, a part of the text, is missing", part=relation.target)
+                else:
+                    yield from texts(self._source, relation.target.rpartition("/")[2], data)
+        elif isinstance(tag, str) and tag not in _SKIPPED:
+            yield from self._blocks(element)  # content controls, insertions, custom XML
 
     def _paragraph(self, element: Any) -> Iterator[str]:
-        boxes: list[Any] = []
-        text = "".join(_pieces(element, boxes)).strip()
+        places: list[_Place] = []
+        text = "".join(self._pieces(element, places)).strip()
         if text:
-            level = self._level(element)
-            if level:
-                yield f"{'#' * level} {' '.join(text.split())}"
-            else:
-                yield self._item(element) + text
-        for box in boxes:
-            yield from self._blocks(box)
+            yield self._mark(element, text)
+        yield from self._placed(places)
 
-    def _level(self, element: Any) -> int:
-        own = element.find(f"{_W}pPr/{_W}outlineLvl")
-        if own is not None and (own.get(f"{_W}val") or "9") < "9":
-            return min(int(own.get(f"{_W}val")) + 1, 6)
-        style = element.find(f"{_W}pPr/{_W}pStyle")
-        return 0 if style is None else self._levels.get(style.get(f"{_W}val"), 0)
+    def _mark(self, element: Any, text: str) -> str:
+        """A paragraph with what it is: a heading, an item, or neither."""
+        style = element.find(f"{W}pPr/{W}pStyle")
+        key = style.get(f"{W}val") if style is not None else None
+        outline = element.find(f"{W}pPr/{W}outlineLvl")
+        level = self._styles.heading(key)
+        if outline is not None and 0 <= number(outline.get(f"{W}val"), 9) < 9:
+            level = min(number(outline.get(f"{W}val")) + 1, 6)
+        listed = self._list(element, key)
+        if listed is None and not level:
+            return self._named_item(key, text)
+        return marked(
+            text, heading=level, listed=None if listed is None else (listed[1], self._numbering.item(*listed))
+        )
 
-    def _item(self, element: Any) -> str:
-        """The mark of a list item: '- ' or '1. ', indented by its level; nothing for other paragraphs."""
-        number = element.find(f"{_W}pPr/{_W}numPr")
-        style = element.find(f"{_W}pPr/{_W}pStyle")
-        name = style.get(f"{_W}val") if style is not None else ""
-        if number is None:
-            if not re.match(r"List(Bullet|Number|Paragraph)", name) or name == "ListParagraph":
-                return ""
-            ordered, key, depth = name.startswith("ListNumber"), name, int(name[-1]) - 1 if name[-1].isdigit() else 0
+    def _list(self, element: Any, key: str | None) -> tuple[str, int] | None:
+        """The list and the depth of an item; None for other paragraphs."""
+        properties = element.find(f"{W}pPr/{W}numPr")
+        inherited = self._styles.lists.get(key or "")
+        if properties is None:
+            found = inherited
         else:
-            level, which = number.find(f"{_W}ilvl"), number.find(f"{_W}numId")
-            depth = int(level.get(f"{_W}val")) if level is not None else 0
-            key = which.get(f"{_W}val") if which is not None else "0"
-            if key == "0":
-                return ""
-            ordered = (key, depth) in self._ordered or (which is None and name.startswith("ListNumber"))
-        indent = "  " * depth
-        if not ordered:
-            return f"{indent}- "
-        for other in [other for other in self._counters if other[0] == key and other[1] > depth]:
-            del self._counters[other]
-        self._counters[key, depth] = self._counters.get((key, depth), 0) + 1
-        return f"{indent}{self._counters[key, depth]}. "
+            which, depth = properties.find(f"{W}numId"), properties.find(f"{W}ilvl")
+            name = which.get(f"{W}val") if which is not None else inherited[0] if inherited else "0"
+            found = (name or "0", number(depth.get(f"{W}val")) if depth is not None else 0)
+        return found if found is not None and found[0] != "0" else None
 
-    def _table(self, element: Any) -> str:
+    def _named_item(self, key: str | None, text: str) -> str:
+        found = re.match(r"list (bullet|number)(?: (\d))?$", self._styles.names.get(key or "", ""), re.I)
+        if not found:
+            return text
+        return f"{'  ' * (int(found[2] or 1) - 1)}{'1.' if found[1].lower() == 'number' else '-'} {text}"
+
+    def _placed(self, places: list[_Place]) -> Iterator[str]:
+        for kind, element in places:
+            if kind == "box":
+                yield from self._blocks(element)
+                continue
+            if kind == "alternative":
+                if words := alternative(element.get("descr")):
+                    yield words
+                continue
+            key = element.get(f"{R}dm" if kind == "diagram" else f"{R}embed" if kind == "picture" else f"{R}id")
+            relation = self._package.relations(self._part).get(key or "")
+            if relation is None or relation.external:
+                continue
+            if kind == "picture":
+                data = self._package.data(relation.target) if self._pictures.reading else None
+                if words := self._pictures.text(relation.target, data):
+                    yield words
+            elif kind == "object":
+                self.objects[relation.target] = element.get("ProgID") or ""
+            else:
+                root = self._package.xml(relation.target)
+                if root is None:
+                    self._source.lose(f"a {kind} is missing ({relation.target})", part=relation.target)
+                elif kind == "chart":
+                    yield from chart(root)
+                elif written := diagram(root):
+                    yield written
+
+    def _table(self, element: Any, places: list[_Place]) -> str:
         rows = []
-        for row in _below(element, f"{_W}tr"):
-            cells = []
-            for cell in _below(row, f"{_W}tc"):
-                merged = cell.find(f"{_W}tcPr/{_W}vMerge")
-                goes_on = merged is not None and merged.get(f"{_W}val", "continue") == "continue"
-                cells.append("" if goes_on else " ".join(" ".join(self._blocks(cell)).split()))
-                span = cell.find(f"{_W}tcPr/{_W}gridSpan")
-                cells += [""] * (min(int(span.get(f"{_W}val")), 64) - 1 if span is not None else 0)
+        for row in _below(element, f"{W}tr"):
+            skipped = row.find(f"{W}trPr/{W}gridBefore")
+            cells = [""] * min(number(skipped.get(f"{W}val")) if skipped is not None else 0, _MOST_CELLS)
+            if row.find(f"{W}trPr/{W}del") is not None:
+                continue
+            for cell in _below(row, f"{W}tc"):
+                merged = cell.find(f"{W}tcPr/{W}vMerge")
+                goes_on = merged is not None and merged.get(f"{W}val", "continue") == "continue"
+                words = " ".join(" ".join(self._blocks(cell)).split())
+                cells.append("" if goes_on and not words else words)
+                span = cell.find(f"{W}tcPr/{W}gridSpan")
+                cells += [""] * (min(number(span.get(f"{W}val"), 1), _MOST_CELLS) - 1 if span is not None else 0)
             rows.append(cells)
         return table(rows)
 
-    def _notes(self) -> Iterator[str]:
-        from docx.oxml import parse_xml
+    def _notes(self, name: str, mark: str) -> Iterator[str]:
+        root = self._package.xml(name)
+        before, self._part = self._part, name
+        for note in root.iterchildren() if root is not None else ():
+            if isinstance(note.tag, str) and note.get(f"{W}type") in (None, "normal"):
+                text = " ".join(" ".join(self._blocks(note)).split())
+                if text:
+                    yield f"[^{mark}{note.get(f'{W}id')}]: {text}"
+        self._part = before
 
-        for relation in self._word.part.rels.values():
-            kind = relation.reltype.rpartition("/")[2]
-            if kind in _NOTES and not relation.is_external:
-                for note in parse_xml(relation.target_part.blob).iterchildren():
-                    if note.get(f"{_W}type") in (None, "normal"):
-                        text = " ".join(" ".join(self._blocks(note)).split())
-                        if text:
-                            yield f"[^{'' if kind == 'footnotes' else 'e'}{note.get(f'{_W}id')}]: {text}"
+    def _comments(self, name: str) -> Iterator[str]:
+        root = self._package.xml(name)
+        before, self._part = self._part, name
+        for comment in root.iterchildren(f"{W}comment") if root is not None else ():
+            text = " ".join(" ".join(self._blocks(comment)).split())
+            author = " ".join((comment.get(f"{W}author") or "").split())
+            if text:
+                yield f"Comment ({author}): {text}" if author else f"Comment: {text}"
+        self._part = before
+
+    def _pieces(self, element: Any, places: list[_Place]) -> Iterator[str]:
+        """The text of a paragraph; what has a place of its own is put aside."""
+        for child in element.iterchildren():
+            tag = child.tag
+            if tag in (f"{W}t", f"{A}t"):
+                yield child.text or ""
+            elif tag in (f"{M}oMath", f"{M}oMathPara"):
+                yield formula(child)
+            elif tag in (f"{W}tab", f"{W}ptab"):
+                yield "\t"
+            elif tag in (f"{W}br", f"{W}cr"):
+                yield "\n"
+            elif tag == f"{W}noBreakHyphen":
+                yield "-"
+            elif tag == f"{W}sym":
+                yield symbol(child.get(f"{W}char"), child.get(f"{W}font"))
+            elif tag in _NOTES:
+                yield f"[^{_NOTES[tag]}{child.get(f'{W}id')}]"
+            elif tag == f"{W}hyperlink":
+                yield self._link(child, places)
+            elif tag == f"{W}ruby":
+                yield "".join(self._pieces(child, places))
+                spoken = child.find(f"{W}rt")
+                words = "".join(self._pieces(spoken, places)).strip() if spoken is not None else ""
+                yield f"({words})" if words else ""
+            elif tag == f"{W}ffData":
+                yield _form(child)
+            elif tag == f"{_V}textpath":  # letters drawn as a picture, as of a watermark
+                yield child.get("string") or ""
+            elif tag == f"{W}txbxContent":
+                places.append(_Place("box", child))
+            elif tag in (f"{A}blip", f"{_V}imagedata"):
+                if child.get(f"{R}id") and not child.get(f"{R}embed"):
+                    child.set(f"{R}embed", child.get(f"{R}id"))
+                places.append(_Place("picture", child))
+            elif tag == f"{_WP}docPr":
+                places.append(_Place("alternative", child))
+            elif tag == f"{C}chart":
+                places.append(_Place("chart", child))
+            elif tag == f"{DGM}relIds":
+                places.append(_Place("diagram", child))
+            elif tag == f"{W}object":  # the picture in it only shows what the file in it holds
+                places += (_Place("object", one) for one in child.iter(f"{_O}OLEObject"))
+                places += (_Place("box", one) for one in child.iter(f"{W}txbxContent"))
+            elif isinstance(tag, str) and (tag not in _SKIPPED or _is_only_form(child)):
+                yield from self._pieces(child, places)
+
+    def _link(self, element: Any, places: list[_Place]) -> str:
+        text = "".join(self._pieces(element, places))
+        relation = self._package.relations(self._part).get(element.get(f"{R}id") or "")
+        return linked(text, relation.target) if relation is not None and relation.external else text
+
+
+def _is_only_form(element: Any) -> bool:
+    """Whether it is what older programs show, and there is nothing for newer ones."""
+    return element.tag == f"{MC}Fallback" and element.getparent().find(f"{MC}Choice") is None
+
+
+def _form(element: Any) -> str:
+    """What a field of a form shows that is no text: whether its box is ticked, and what was chosen."""
+    box = element.find(f"{W}checkBox")
+    if box is not None:
+        said = box.find(f"{W}checked")
+        return "☒ " if is_on(said if said is not None else box.find(f"{W}default")) else "☐ "
+    choices = element.find(f"{W}ddList")
+    if choices is not None:
+        entries = [one.get(f"{W}val") or "" for one in choices.iterchildren(f"{W}listEntry")]
+        chosen = choices.find(f"{W}result")
+        at = number(chosen.get(f"{W}val")) if chosen is not None else 0
+        return entries[at] if 0 <= at < len(entries) else ""
+    return ""
 
 
 def _below(element: Any, tag: str) -> Iterator[Any]:
@@ -168,82 +334,6 @@ def _below(element: Any, tag: str) -> Iterator[Any]:
     for child in element.iterchildren():
         if child.tag == tag:
             yield child
-        elif child.tag in (f"{_W}sdt", f"{_W}sdtContent", f"{_W}ins", f"{_W}customXml"):
+        elif child.tag in (f"{W}sdt", f"{W}sdtContent", f"{W}ins", f"{W}customXml", f"{W}moveTo", f"{MC}Choice",
+                           f"{MC}AlternateContent"):  # fmt: skip
             yield from _below(child, tag)
-
-
-def _pieces(element: Any, boxes: list[Any]) -> Iterator[str]:
-    """The text of a paragraph; text boxes in it are put aside."""
-    for child in element.iterchildren():
-        tag = child.tag
-        if tag in (f"{_W}t", f"{_M}t"):
-            yield child.text or ""
-        elif tag in (f"{_W}tab", f"{_W}ptab"):
-            yield "\t"
-        elif tag in (f"{_W}br", f"{_W}cr"):
-            yield "\n"
-        elif tag == f"{_W}noBreakHyphen":
-            yield "-"
-        elif tag in (f"{_W}footnoteReference", f"{_W}endnoteReference"):
-            yield f"[^{'' if tag.endswith('footnoteReference') else 'e'}{child.get(f'{_W}id')}]"
-        elif tag == f"{_W}txbxContent":
-            boxes.append(child)
-        elif isinstance(tag, str) and tag not in _SKIPPED:
-            yield from _pieces(child, boxes)
-
-
-def _heading_levels(word: WordDocument) -> dict[str, int]:
-    """Style id to heading level, by the style's name, its outline level, or the style it is based on."""
-    levels: dict[str, int] = {}
-    based: dict[str, str] = {}
-    for style in word.styles.element.iterchildren(f"{_W}style"):
-        key = style.get(f"{_W}styleId")
-        name = style.find(f"{_W}name")
-        label = name.get(f"{_W}val", "") if name is not None else ""
-        outline = style.find(f"{_W}pPr/{_W}outlineLvl")
-        found = _HEADING.match(label)
-        if found:
-            levels[key] = min(int(found[1]) or 1, 6)
-        elif label.lower() == "title":
-            levels[key] = 1
-        elif outline is not None and outline.get(f"{_W}val", "9").isdigit() and int(outline.get(f"{_W}val")) < 9:
-            levels[key] = min(int(outline.get(f"{_W}val")) + 1, 6)
-        base = style.find(f"{_W}basedOn")
-        if base is not None:
-            based[key] = base.get(f"{_W}val")
-    for key in based:
-        at, seen = key, {key}
-        while at not in levels and at in based and based[at] not in seen:
-            at = based[at]
-            seen.add(at)
-        if at in levels:
-            levels.setdefault(key, levels[at])
-    return levels
-
-
-def _ordered_lists(word: WordDocument) -> set[tuple[str, int]]:
-    """The (list, level) pairs that are numbered, not bulleted."""
-    for relation in word.part.rels.values():
-        if relation.reltype.endswith("/numbering") and not relation.is_external:
-            root = relation.target_part.element
-            break
-    else:
-        return set()
-    kinds: dict[str, set[int]] = {}
-    for abstract in root.iterchildren(f"{_W}abstractNum"):
-        ordered = set()
-        for level in abstract.iterchildren(f"{_W}lvl"):
-            kind = level.find(f"{_W}numFmt")
-            if kind is not None and kind.get(f"{_W}val") not in ("bullet", "none"):
-                ordered.add(int(level.get(f"{_W}ilvl")))
-        kinds[abstract.get(f"{_W}abstractNumId")] = ordered
-    found = set()
-    for number in root.iterchildren(f"{_W}num"):
-        abstract = number.find(f"{_W}abstractNumId")
-        if abstract is not None:
-            found |= {(number.get(f"{_W}numId"), level) for level in kinds.get(abstract.get(f"{_W}val"), ())}
-    return found
-
-
-def _is_item(line: str) -> bool:
-    return re.match(r"\s*(?:- |\d+\. )", line) is not None

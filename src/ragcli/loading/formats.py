@@ -24,6 +24,10 @@ class NoLoaderError(LoadError):
     """A document whose format has no loader."""
 
 
+class NotADocumentError(LoadError):
+    """A file that is no document: a program, a database. In a folder it is left out."""
+
+
 Loader = Callable[[Source], Iterator[Document]]
 
 
@@ -126,8 +130,8 @@ FORMATS = (
 
 _BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
 _BY_MEDIA_TYPE = {media_type: row for row in FORMATS for media_type in row.media_types}
-_BY_NAME = {row.name: row for row in FORMATS}
-_TEXT = _BY_NAME["text"]
+BY_NAME = {row.name: row for row in FORMATS}
+_TEXT = BY_NAME["text"]
 
 # What begins like this is no text, even where its first bytes are.
 _FOREIGN = {
@@ -171,20 +175,20 @@ def identify(source: Source) -> Format:
         if row.magic and head.startswith(row.magic):
             return row
     at = head.find(b"%PDF-", 0, _PDF_WINDOW)
-    pdf = _BY_NAME["pdf"]
+    pdf = BY_NAME["pdf"]
     if at > 0 and (by_suffix is pdf or _PDF_OBJECT.search(head, at, at + _PDF_WINDOW)):
         return pdf
     if head.startswith(b"PK\x03\x04"):
         return _inside_zip(source, by_suffix)
     if head.startswith(_OLE):
         return _inside_ole(source, by_suffix)
-    if (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or (head[:2] == b"BM" and by_suffix is _BY_NAME["image"]):
-        return _BY_NAME["image"]
+    if (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or (head[:2] == b"BM" and by_suffix is BY_NAME["image"]):
+        return BY_NAME["image"]
     if head[257:262] == b"ustar":
-        return _BY_NAME["tar"]
+        return BY_NAME["tar"]
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
-            error = NoLoaderError if what in _HOLDS_DOCUMENTS else LoadError
+            error = NoLoaderError if what in _HOLDS_DOCUMENTS else NotADocumentError
             raise error(f"no loader for its content: it is {what}.")
     if by_suffix is None and source.suffix in _NO_LOADER:
         raise NoLoaderError(f"no loader for its type ({source.suffix}): it is {_NO_LOADER[source.suffix]}.")
@@ -202,31 +206,31 @@ def identify(source: Source) -> Format:
     )
     if not head or wide or looks_like_text(head):
         return _TEXT
-    raise LoadError(f"no loader for its type{f' ({source.suffix})' if source.suffix else ''}: it is binary.")
+    raise NotADocumentError(f"no loader for its type{f' ({source.suffix})' if source.suffix else ''}: it is binary.")
 
 
 def _by_name(source: Source) -> Format | None:
     """Return the format of code whose name says what it is, or whose first line names its interpreter."""
     name = (source.called or source.name).rpartition("/")[2].lower()
-    return _BY_NAME["code"] if name in NAMED or source.head.startswith(b"#!") else None
+    return BY_NAME["code"] if name in NAMED or source.head.startswith(b"#!") else None
 
 
 def _by_text(source: Source, head: bytes, declared: Format | None) -> Format | None:
     """Return what a text is that its name does not say, or says wrongly; None where the name may be right."""
     start = len(_BOM) if head.startswith(_BOM) else 0
     if _HTML.match(head, start):
-        return _BY_NAME["html"]
+        return BY_NAME["html"]
     if declared is not None and declared.name == "xml":
         return None
     if _XML.match(head, start):
-        return _BY_NAME["xml"]
+        return BY_NAME["xml"]
     if head.startswith(b"From ") and _MAIL.match(head, head.find(b"\n") + 1):
-        return _BY_NAME["mbox"]
+        return BY_NAME["mbox"]
     if _MAIL.match(head, start):
-        return _BY_NAME["eml"]
+        return BY_NAME["eml"]
     if declared is not None and declared.binary and head.strip() and looks_like_text(head):
         sheet = declared.name in ("xls", "xlsx")  # programs that write tables of text and call them Excel
-        return _BY_NAME["csv"] if sheet else _TEXT
+        return BY_NAME["csv"] if sheet else _TEXT
     return None
 
 
@@ -238,14 +242,14 @@ def _inside_zip(source: Source, by_suffix: Format | None) -> Format:
             names = archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         if by_suffix is not None and by_suffix.binary:
-            return by_suffix if by_suffix.member is not None else _BY_NAME["zip"]
+            return by_suffix if by_suffix.member is not None else BY_NAME["zip"]
         raise NoLoaderError(f"no loader for its content: a broken ZIP file ({error}).") from error
     for row in FORMATS:
         if row.member is not None and any(name.startswith(row.member) for name in names):
-            return row if row.name != "odf" or "content.xml" in names else _BY_NAME["zip"]
+            return row if row.name != "odf" or "content.xml" in names else BY_NAME["zip"]
     if source.suffix in _NO_LOADER:
         raise NoLoaderError(f"no loader for its type ({source.suffix}): it is {_NO_LOADER[source.suffix]}.")
-    return _BY_NAME["zip"]
+    return BY_NAME["zip"]
 
 
 def _inside_ole(source: Source, by_suffix: Format | None) -> Format:

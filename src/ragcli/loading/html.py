@@ -109,13 +109,18 @@ def declared_encoding(data: bytes) -> str | None:
     return declared[1].decode("ascii", "replace") if declared else None
 
 
-def markdown(page: str) -> tuple[str, str | None, dict[str, Any]]:
-    """Return a page's main content as Markdown, its title, and what its head says (author, date, language)."""
+def markdown(page: str, *, whole: bool = False) -> tuple[str, str | None, dict[str, Any]]:
+    """Return a page's main content as Markdown, its title, and what its head says (author, date, language).
+
+    Args:
+        page: the HTML.
+        whole: all of it is content: nothing that looks like boilerplate is looked for.
+    """
     import lxml.html
 
     page = _DECLARATION.sub("", page)
     tree = lxml.html.document_fromstring(page)
-    return _content(page, tree), _title(tree), _facts(tree)
+    return _content(page, tree, whole), _title(tree), _facts(tree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +132,16 @@ class _Block:
     heading: int = 0
 
 
-def _content(page: str, tree: Any) -> str:
+def _content(page: str, tree: Any, whole: bool) -> str:
     blocks = _blocks(tree)
-    if any(block.doubtful for block in blocks):
+    if not whole and any(block.doubtful for block in blocks):
         kept = Counter(_WORD.findall(_main(page)))
         wanted = Counter(word for block in blocks if not block.doubtful for word in _WORD.findall(block.text))
         if sum((wanted & kept).values()) >= _KEPT * sum(wanted.values()):
             blocks = [block for block in blocks if not block.doubtful or _holds(kept, block.text)]
     text = before = ""
     for at, block in enumerate(blocks):
-        if not _stands_alone(blocks, at):
+        if whole or not _stands_alone(blocks, at):
             items = before.startswith("- ") and block.text.startswith("- ")
             text += ("\n" if items else "\n\n" if text else "") + block.text
             before = block.text

@@ -1,8 +1,14 @@
-"""Markdown that several loaders write: tables."""
+"""Markdown that several loaders write: tables, code, text that flows over lines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+
+_CJK = r"[\u2e80-\u303f\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uffef]"
+_CJK_BREAK = re.compile(rf"(?<={_CJK})[ \t]*\n[ \t]*(?={_CJK})")
+_TICKS = re.compile(r"`{3,}")
+_MOST_CELLS = 1 << 12  # columns, and rows that one cell may span
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -14,3 +20,44 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     width = max(len(row) for row in cells)
     lines = [f"| {' | '.join([*row, *[''] * (width - len(row))])} |" for row in cells]
     return "\n".join([lines[0], f"|{' --- |' * width}", *lines[1:]])
+
+
+def flowed(text: str) -> str:
+    """Return a paragraph on one line; where a line ends between Chinese or Japanese characters, without a space."""
+    if "\n" in text:
+        text = _CJK_BREAK.sub("", text)
+    return " ".join(text.split())
+
+
+def fenced(code: str, language: str = "") -> str:
+    """Return code in a fence that is longer than any in it."""
+    longest = max(map(len, _TICKS.findall(code)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{code}\n{fence}"
+
+
+def spread(rows: Iterable[Iterable[tuple[str, int, int]]]) -> list[list[str]]:
+    """Return cells that span columns and rows as a plain grid: the text stands in the first place, the rest is blank.
+
+    Args:
+        rows: of cells (text, columns, rows).
+    """
+    grid: list[list[str]] = []
+    taken: dict[int, int] = {}  # column: rows below that a cell above still covers
+    for row in rows:
+        line: list[str] = []
+
+        def skip_taken(line: list[str] = line) -> None:
+            while taken.get(len(line), 0) > 0:
+                taken[len(line)] -= 1
+                line.append("")
+
+        for text, columns, deep in row:
+            skip_taken()
+            for at in range(max(1, min(columns, _MOST_CELLS))):
+                if deep > 1:
+                    taken[len(line)] = min(deep, _MOST_CELLS) - 1
+                line.append("" if at else text)
+        skip_taken()
+        grid.append(line)
+    return grid

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from ragcli.errors import LoadError
+from ragcli.errors import LoadError, RagcliError
 from ragcli.loading.encodings import Decoded, decode
 from ragcli.records import Document, content_id
 from ragcli.report import Report
@@ -32,6 +32,7 @@ class Options:
         ocr: which pages are read as pictures: ``auto`` (those without a text layer that can be read), ``always``
             (all, and the pictures in documents too) or ``never``.
         keep_headers: keep headers and footers that repeat on every page.
+        mark: say in the last document of each file which state of the file it is (see `ragcli.loading.known`).
     """
 
     encoding: str | None = None
@@ -41,6 +42,7 @@ class Options:
     password: str | None = None
     ocr: Literal["auto", "always", "never"] = "auto"
     keep_headers: bool = False
+    mark: bool = False
 
 
 class Source:
@@ -235,7 +237,7 @@ class Source:
         """Turn whatever a parser library raises into a `LoadError` that says what was being read."""
         try:
             yield
-        except (LoadError, OSError):
+        except (RagcliError, OSError, MemoryError):
             raise
         except Exception as error:
             said = " ".join(str(error).split())[:200]

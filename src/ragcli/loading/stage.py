@@ -1,21 +1,55 @@
-"""The load stage: inputs to documents, one file at a time, whatever a single file does."""
+"""The load stage: inputs to documents, in their order, whatever a single file does.
+
+A thread finds the files and looks at each one's head, ahead of the output. Text that ragcli's own code reads is read
+in this process; everything else in worker processes (`ragcli.loading.pool`).
+"""
 
 from __future__ import annotations
 
+import os
+import queue
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, Union
 
-from ragcli.errors import LoadError, UsageError
+from ragcli.errors import LoadError, RagcliError, UsageError
 from ragcli.loading.discovery import Discovery, Found
 from ragcli.loading.encodings import canonical
-from ragcli.loading.formats import NoLoaderError, identify, loader
+from ragcli.loading.formats import Format, NotADocumentError, identify
+from ragcli.loading.reading import end, read, why
 from ragcli.loading.source import Options, Source
-from ragcli.records import Document
+from ragcli.records import Document, Json
 from ragcli.report import Report
+
+if TYPE_CHECKING:
+    from ragcli.loading.pool import Pool, Ticket
+    from ragcli.loading.reader import Reader
 
 _URL = re.compile(r"https?://", re.I)
 _STREAM_LIMIT = 1 << 30  # bytes of a pipe or device that is named like a file
+_WHOLE_LIMIT = 1 << 30  # bytes of a file that is read as a whole, where the user has not said
+_STREAMED = ("csv", "jsonl")
+_WINDOW = 256  # files looked at ahead of the output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What protects a run from a single file.
+
+    Args:
+        jobs: worker processes; 0 reads everything in this process, unwatched. None: one a core.
+        timeout: seconds in which a file must get on by a page, a sheet or a member; 0 for ever.
+        max_bytes: the largest file; None: 1 GiB, and any size for CSV and JSON Lines, which are read as streams.
+        max_memory: bytes that a worker process may take, where the system can be told so (Linux); 0: any.
+    """
+
+    jobs: int | None = None
+    timeout: float = 120.0
+    max_bytes: int | None = None
+    max_memory: int = 4 << 30
 
 
 def load(
@@ -25,18 +59,27 @@ def load(
     exclude: Sequence[str] = (),
     gitignore: bool = True,
     hidden: bool = False,
+    follow_links: bool = False,
     encoding: str | None = None,
     text_field: str | None = None,
     id_field: str | None = None,
     title_field: str | None = None,
+    password: str | None = None,
+    ocr: Literal["auto", "always", "never"] = "auto",
+    keep_headers: bool = False,
+    reader: Reader | None = None,
+    new_to: Callable[[str, str, Options], bool] | None = None,
+    limits: Limits | None = None,
+    outputs: Sequence[Path] = (),
     report: Report | None = None,
 ) -> Iterator[Document]:
     """Turn files, folders and http(s) addresses into documents, in a fixed order.
 
     A file that cannot be read is reported as a failure and the rest goes on. Without a report, losses are
     logged as warnings of the logger ``ragcli.loading``. The report counts ``files_seen`` = ``files_loaded`` +
-    ``files_failed`` + ``files_skipped``, ``documents``, and ``ignored`` (what hidden names, .gitignore and
-    globs left out of folders, whole folders counted once).
+    ``files_failed`` + ``files_skipped``; in the same way ``pages_…`` (of PDFs, slides, pictures), ``parts_…``
+    (attachments and members of archives) and ``images_…`` (inside documents); ``documents``; and ``ignored`` (what
+    hidden names, .gitignore and globs left out of folders, whole folders counted once).
 
     Args:
         inputs: paths and addresses; a document's source is the path as given, without redundant ``./``.
@@ -44,10 +87,19 @@ def load(
         exclude: globs as in .gitignore of files and folders to leave out.
         gitignore: leave out what .gitignore files name.
         hidden: read files and folders whose name starts with a dot too.
+        follow_links: follow symbolic links that lead out of the folder they are found in.
         encoding: of text that neither a byte order mark nor valid UTF-8 explains; detected where not given.
         text_field: the field of JSON, JSON Lines and CSV that holds the text.
         id_field: the field that holds the given id, which goes to ``metadata.id``.
         title_field: the field that holds the title.
+        password: opens encrypted PDF and Office files.
+        ocr: which pages are read as pictures, see `Options`.
+        keep_headers: keep headers and footers that repeat on every page of a PDF.
+        reader: reads every file, in place of ragcli's loaders (see `ragcli.loading.reader`).
+        new_to: says of a file (source name, path, options) whether a table holds it unchanged (see
+            `ragcli.loading.known`); it is then skipped. With it, the last document of each file is marked.
+        limits: what protects the run from a single file.
+        outputs: files that the caller writes meanwhile; in a folder, they are left out.
         report: where counts and losses go.
 
     Raises:
@@ -58,116 +110,233 @@ def load(
     if isinstance(inputs, (str, Path)):
         inputs = (inputs,)
     report = Report("load", _log) if report is None else report
-    discovery = Discovery(include=include, exclude=exclude, gitignore=gitignore, hidden=hidden, report=report)
-    options = Options(encoding=encoding, text_field=text_field, id_field=id_field, title_field=title_field)
-    return _documents(inputs, discovery, options, report)
+    limits = limits or Limits()
+    if isinstance(inputs, Sequence) and not any(os.path.isdir(one) for one in inputs):  # noqa: PTH112
+        # One file gets all threads of the OCR engine, not those of one process in many.
+        limits = replace(limits, jobs=min(limits.jobs or _cores(), len(inputs) or 1) if limits.jobs != 0 else 0)
+    discovery = Discovery(
+        include=include,
+        exclude=exclude,
+        gitignore=gitignore,
+        hidden=hidden,
+        follow_links=follow_links,
+        report=report,
+        outputs=outputs,
+    )
+    options = Options(
+        encoding=encoding, text_field=text_field, id_field=id_field, title_field=title_field, password=password,
+        ocr=ocr, keep_headers=keep_headers, mark=new_to is not None,
+    )  # fmt: skip
+    return _Run(discovery, options, reader, new_to, limits, report).documents(inputs)
 
 
-def _log(kind: str, source: str, reason: str) -> None:
+def _log(loss: Json) -> None:
     import logging
 
-    logging.getLogger("ragcli.loading").warning("%s: %s: %s", source, kind, reason)
+    logging.getLogger("ragcli.loading").warning("%(source)s: %(kind)s: %(reason)s", loss)
 
 
-def _documents(
-    inputs: Iterable[str | Path], discovery: Discovery, options: Options, report: Report
-) -> Iterator[Document]:
-    addresses: set[str] = set()
-    for given in inputs:
-        if isinstance(given, str) and _URL.match(given):
-            if given not in addresses:
-                addresses.add(given)
-                yield from _address(given, options, report)
-            continue
-        for found in discovery.find(given):
-            if found.lost is not None:
-                kind, reason = found.lost
-                _end(report, kind, found.name, reason)
-            else:
-                yield from _file(found, options, report)
+class _Lost(NamedTuple):
+    """An input that gives nothing."""
+
+    kind: str
+    name: str
+    reason: str
+    format: str = ""
 
 
-def _address(given: str, options: Options, report: Report) -> Iterator[Document]:
-    from ragcli.loading.web import fetch, without_password
+class _Here(NamedTuple):
+    """A file to be read in this process."""
 
-    name = without_password(given)
-    try:
-        answer = fetch(given)
-    except LoadError as error:
-        _end(report, "failed", name, error.message)
-        return
-    yield from _read(
-        Source(
-            name,
-            options=options,
-            report=report,
-            data=answer.data,
-            media_type=answer.media_type,
-            charset=answer.charset,
-        ),
-        report,
-    )
+    source: Source
+    row: str | None
 
 
-def _file(found: Found, options: Options, report: Report) -> Iterator[Document]:
-    data = None
-    if not found.regular:
+_Ahead = Union[_Lost, _Here, "Ticket", BaseException, None]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of the stage."""
+
+    discovery: Discovery
+    options: Options
+    reader: Reader | None
+    new_to: Callable[[str, str, Options], bool] | None
+    limits: Limits
+    report: Report
+    pool: Pool | None = None
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def documents(self, inputs: Iterable[str | Path]) -> Iterator[Document]:
+        ahead: queue.Queue[_Ahead] = queue.Queue(_WINDOW)
+        threading.Thread(target=self._look_ahead, args=(inputs, ahead), daemon=True).start()
         try:
-            with Path(found.path).open("rb") as stream:
-                data = stream.read(_STREAM_LIMIT + 1)
-        except OSError as error:
-            _end(report, "failed", found.name, error.strerror or str(error))
-            return
-        if len(data) > _STREAM_LIMIT:
-            _end(report, "failed", found.name, "a stream of more than 1 GiB; write it to a file first")
-            return
-    source = Source(
-        found.name,
-        options=options,
-        report=report,
-        path=None if data is not None else Path(found.path),
-        data=data,
-        explicit=found.explicit,
-    )
-    yield from _read(source, report)
+            while (item := ahead.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                if isinstance(item, _Lost):
+                    end(self.report, *item)
+                elif isinstance(item, _Here):
+                    yield from read(item.source, item.row, self.reader.read if self.reader else None)
+                else:
+                    yield from self._events(item)
+        finally:
+            self.stopped.set()
+            if self.pool is not None:
+                self.pool.close()
 
-
-def _read(source: Source, report: Report) -> Iterator[Document]:
-    made = 0
-    try:
+    def _look_ahead(self, inputs: Iterable[str | Path], ahead: queue.Queue[_Ahead]) -> None:
         try:
-            row = identify(source)
-        except LoadError as error:
-            left_out = not isinstance(error, NoLoaderError) and "not readable" not in error.message
-            if left_out and not source.explicit and not source.failures:
-                _end(report, "skipped", source.name, error.message)
+            for item in self._items(inputs):
+                self._put(ahead, item)
+                if self.stopped.is_set():
+                    return
+            self._put(ahead, None)
+        except BaseException as error:  # noqa: BLE001  raised where the documents are taken
+            self._put(ahead, error)
+
+    def _put(self, ahead: queue.Queue[_Ahead], item: _Ahead) -> None:
+        while not self.stopped.is_set():
+            try:
+                ahead.put(item, timeout=0.2)
                 return
-            raise
-        for document in loader(row)(source):
-            report.count("documents")
-            made += 1
-            yield document
-    except (LoadError, OSError) as error:
-        if isinstance(error, LoadError):
-            reason = f"{error.message} {error.hint}" if error.hint else error.message
-        else:
-            reason = error.strerror or str(error)
-        if made:
-            reason += f" ({made} documents of it were delivered)"
-        _end(report, "failed", source.name, reason)
-        return
-    if made:
-        report.count("files_seen")
-        report.count("files_loaded")
-    elif source.failures:  # each has been named already
-        report.count("files_seen")
-        report.count("files_failed")
-    else:
-        _end(report, "skipped", source.name, "it holds no text")
+            except queue.Full:
+                continue
+
+    def _items(self, inputs: Iterable[str | Path]) -> Iterator[_Lost | _Here | Ticket]:
+        addresses: set[str] = set()
+        given: str | Path | None = None
+        for given in inputs:
+            if isinstance(given, str) and _URL.match(given):
+                if given not in addresses:
+                    addresses.add(given)
+                    yield self._address(given) if self.reader is None else self._named(given)
+                continue
+            for found in self.discovery.find(given):
+                yield _Lost(found.lost[0], found.name, found.lost[1]) if found.lost else self._file(found)
+
+        if given is None and self.reader is not None:
+            yield self._named(self.reader.place)
+
+    def _named(self, name: str) -> _Lost | _Here | Ticket:
+        """Have a reader read what only it can reach."""
+        return self._source(Source(name, options=self.options, report=self.report, data=b""))
+
+    def _address(self, given: str) -> _Lost | _Here | Ticket:
+        from ragcli.loading.web import fetch, without_password
+
+        name = without_password(given)
+        try:
+            answer = fetch(given)
+        except LoadError as error:
+            return _Lost("failed", name, error.message)
+        return self._source(
+            Source(
+                name,
+                options=self.options,
+                report=self.report,
+                data=answer.data,
+                media_type=answer.media_type,
+                charset=answer.charset,
+            )
+        )
+
+    def _file(self, found: Found) -> _Lost | _Here | Ticket:
+        data = None
+        try:
+            if not found.regular:
+                with Path(found.path).open("rb") as stream:
+                    data = stream.read(_STREAM_LIMIT + 1)
+                if len(data) > _STREAM_LIMIT:
+                    return _Lost("failed", found.name, "a stream of more than 1 GiB; write it to a file first")
+            elif self.new_to is not None and self.new_to(found.name, found.path, self.options):
+                return _Lost("skipped", found.name, "unchanged in the table")
+        except OSError as error:
+            return _Lost("failed", found.name, why(error))
+        return self._source(
+            Source(
+                found.name,
+                options=self.options,
+                report=self.report,
+                path=None if data is not None else Path(found.path),
+                data=data,
+                explicit=found.explicit,
+            )
+        )
+
+    def _source(self, source: Source) -> _Lost | _Here | Ticket:
+        row: Format | None = None
+        try:
+            if self.reader is None:
+                row = identify(source)
+            if (lost := self._too_large(source, row)) is not None:
+                return lost
+        except NotADocumentError as error:
+            return _Lost("failed" if source.explicit else "skipped", source.name, error.message)
+        except (RagcliError, OSError) as error:
+            return _Lost("failed", source.name, why(error))
+        if self.limits.jobs == 0 or (row is not None and row.light):
+            return _Here(source, row.name if row else None)
+        return self._submit(source, row)
+
+    def _too_large(self, source: Source, row: Format | None) -> _Lost | None:
+        most = self.limits.max_bytes
+        if most is None and row is not None and row.name not in _STREAMED:
+            most = _WHOLE_LIMIT
+        if most is None or source.size <= most:
+            return None
+        reason = f"{source.size:,} bytes are more than --max-bytes {most:,}."
+        return _Lost("failed", source.name, reason, row.name if row else "")
+
+    def _submit(self, source: Source, row: Format | None) -> Ticket:
+        from ragcli.loading.worker import Task
+
+        if self.pool is None:
+            self.pool = self._new_pool()
+        data = None if source.path is not None else source.data()
+        return self.pool.submit(
+            Task(
+                name=source.name,
+                row=row.name if row else None,
+                options=source.options,
+                path=None if source.path is None else str(source.path),
+                data=data,
+                explicit=source.explicit,
+                media_type=source.media_type,
+                charset=source.charset,
+                reader=self.reader,
+            )
+        )
+
+    def _new_pool(self) -> Pool:
+        from ragcli.loading.pool import Pool
+        from ragcli.loading.worker import Settings
+
+        cores = _cores()
+        jobs = self.limits.jobs or cores
+        settings = Settings(memory=self.limits.max_memory, threads=max(1, cores // jobs))
+        return Pool(jobs, settings, self.limits.timeout)
+
+    def _events(self, ticket: Ticket) -> Iterator[Document]:
+        """Take in what a worker process tells of a file."""
+        made = 0
+        for event in ticket.events():
+            if event[0] == "document":
+                made += 1
+                yield event[1]
+            elif event[0] == "count":
+                self.report.count(event[1], event[2])
+            else:
+                _, kind, source, reason, where = event
+                self.report.lose(kind, source, reason, **where)
+        if ticket.lost is not None:
+            reason = ticket.lost + (f" ({made} documents of it were delivered)" if made else "")
+            end(self.report, "failed", ticket.task.name, reason, ticket.task.row or "reader")
 
 
-def _end(report: Report, kind: str, name: str, reason: str) -> None:
-    """Count a file that gave nothing, together with its loss, so that the counts add up at any moment."""
-    report.count("files_seen")
-    report.count(f"files_{kind}")
-    report.lose(kind, name, reason)
+def _cores() -> int:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1

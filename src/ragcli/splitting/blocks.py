@@ -108,6 +108,13 @@ def blocks(text: str) -> Iterator[Block]:
         at = after
 
 
+def code_blocks(text: str) -> Iterator[Block]:
+    """Yield source code as one block: a line that begins with # is a comment there, not a heading."""
+    at, end = skip_blank(text, 0, len(text)), trim(text, 0, len(text))
+    if at < end:
+        yield Block(CODE, at, end)
+
+
 def skip_space(text: str, start: int, end: int) -> int:
     """Return the place of the first character from ``start`` on that is not white space, or ``end``."""
     match = _SPACE.match(text, start, end)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from ragcli.errors import UsageError
-from ragcli.records import Chunk, Document, content_id
+from ragcli.records import FILE_STATE, Chunk, Document, content_id
 from ragcli.report import Report
-from ragcli.splitting.blocks import HEADING, Block, blocks, skip_space, trim
+from ragcli.splitting.blocks import HEADING, Block, blocks, code_blocks, skip_space, trim
 from ragcli.splitting.counting import Characters, TokenCounter, Tokens
 from ragcli.splitting.packing import Piece, pack
 
@@ -82,12 +82,14 @@ def _split(
         measure = Characters(text, size) if counter is None else Tokens(text, size, counter)
         places = _Places(document.spans)
         end = trim(text, start, len(text))
+        parse = code_blocks if document.format == "code" else blocks
         if measure.fits(start, end):
             plain = not places.named and "#" not in text and "\n=" not in text and "\n-" not in text
-            found = [] if plain else list(places.name(blocks(text)))
+            found = [] if plain else list(places.name(parse(text)))
             pieces: Iterable[Piece] = (Piece(start, found or [Block(1, start, end)]),)
         else:
-            pieces = pack(text, places.name(blocks(text)), measure, overlap, long_header)
+            pieces = pack(text, places.name(parse(text)), measure, overlap, long_header)
+        inner = {key: value for key, value in document.extra.items() if key != FILE_STATE}
         for piece, following in _with_next(pieces):
             low, high = piece.start, piece.end
             if high - low == 1 and not measure.fits(low, high):
@@ -109,7 +111,7 @@ def _split(
                 after="" if following is None else text[high : following.start],
                 last=following is None,
                 metadata=document.metadata,
-                extra=document.extra,
+                extra=document.extra if following is None else inner,
             )
 
 

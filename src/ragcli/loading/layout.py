@@ -1,0 +1,249 @@
+"""The order in which the lines of a page are read, from where they stand: columns, headings across them, tables.
+
+The page is cut as a reader cuts it. A gutter is a place that many lines begin right of, and none of a run of lines
+crosses: the lines that do cross it (headings, full-width paragraphs, footers) part the page into bands, and in each
+band the left column is read before the right one. Cells that stand in rows are no columns: they are read by row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import inf, isfinite
+from statistics import median
+from typing import NamedTuple
+
+_DEEPEST = 12  # cuts inside cuts
+_GUTTER = 0.5  # the least width of a gutter, in heights of a line
+_CANDIDATES = 6  # places of a region that are tried as gutters
+_LEAST = 5  # lines beside a gutter
+
+
+class Box(NamedTuple):
+    """Where a line (or a piece of one) stands; y grows downwards, in any unit."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class _Line(NamedTuple):
+    left: float
+    right: float
+    middle: float
+    height: float
+    members: list[int]
+
+
+def reading_order(boxes: Sequence[Box], *, right_to_left: bool = False) -> list[list[int]]:
+    """Return the indices of the boxes in blocks, both in reading order.
+
+    Args:
+        boxes: lines of text, or pieces of lines.
+        right_to_left: read the right column first, and pieces of a line from the right.
+    """
+    usable = [at for at, box in enumerate(boxes) if all(map(isfinite, box))]
+    broken = [[at] for at, box in enumerate(boxes) if not all(map(isfinite, box))]
+    if not usable:
+        return broken
+    upright = {at: _upright(boxes[at], right_to_left) for at in usable}
+    height = median(box.bottom - box.top for box in upright.values()) or 1.0
+    found: list[list[int]] = []
+    regions = [(_lines(upright, height), 0)]  # a stack: the top is read next
+    while regions:
+        lines, depth = regions.pop()
+        parts = _cut(lines, height) if depth < _DEEPEST else None
+        if parts is None:
+            found += _blocks(lines, height)
+        else:
+            regions += [(part, depth + 1) for part in reversed(parts)]
+    return found + broken
+
+
+def rows(boxes: Sequence[Box]) -> list[list[int]]:
+    """Return the indices of the boxes in rows from top to bottom, each from left to right."""
+    if not boxes:
+        return []
+    height = median(box.bottom - box.top for box in boxes) or 1.0
+    lines = [_Line(box.left, box.right, (box.top + box.bottom) / 2, box.bottom - box.top, [at])
+             for at, box in enumerate(boxes)]  # fmt: skip
+    return [[line.members[0] for line in row] for row in _rows(lines, height)]
+
+
+def _upright(box: Box, right_to_left: bool) -> Box:
+    """The box with its sides in order; mirrored where reading goes to the left."""
+    left, right = sorted((box.left, box.right))
+    top, bottom = sorted((box.top, box.bottom))
+    return Box(-right, top, -left, bottom) if right_to_left else Box(left, top, right, bottom)
+
+
+def _lines(boxes: dict[int, Box], height: float) -> list[_Line]:
+    """Pieces that touch, or nearly, become one line."""
+    pieces = [
+        _Line(box.left, box.right, (box.top + box.bottom) / 2, box.bottom - box.top, [at]) for at, box in boxes.items()
+    ]
+    found = []
+    for row in _rows(pieces, height):
+        last = row[0]
+        for piece in row[1:]:
+            if piece.left - last.right < _GUTTER * min(max(last.height, piece.height, height * 0.5), height * 2):
+                tall = last if last.height >= piece.height else piece
+                right = max(last.right, piece.right)
+                last = _Line(last.left, right, tall.middle, tall.height, last.members + piece.members)
+            else:
+                found.append(last)
+                last = piece
+        found.append(last)
+    return sorted(found, key=lambda line: line.middle)
+
+
+def _rows(lines: Sequence[_Line], height: float) -> list[list[_Line]]:
+    """Lines side by side, from left to right; each joins the row whose last line it overlaps most (for skew)."""
+    found: list[list[_Line]] = []
+    grid: dict[int, list[int]] = {}
+    unit = max(height, 1e-9)
+    for line in sorted(lines, key=lambda line: line.left):
+        spot = int(line.middle // unit)
+        best, most = -1, 0.5
+        for place in (spot - 1, spot, spot + 1):
+            for at in grid.get(place, ())[-8:]:
+                last = found[at][-1]
+                if last.right - line.left > 0.5 * min(line.right - line.left, last.right - last.left):
+                    continue  # one above the other, however close
+                apart = abs(last.middle - line.middle)
+                overlap = (last.height + line.height) / 2 - apart
+                share = overlap / (min(last.height, line.height) or unit)
+                share = min(share, 1.0) - apart / unit * 0.01
+                if share > most:
+                    best, most = at, share
+        if best < 0:
+            best = len(found)
+            found.append([])
+        else:
+            grid[int(found[best][-1].middle // unit)].remove(best)
+        found[best].append(line)
+        grid.setdefault(spot, []).append(best)
+    return sorted(found, key=lambda row: sum(line.middle for line in row) / len(row))
+
+
+def _cut(lines: list[_Line], height: float) -> list[list[_Line]] | None:
+    """Cut a region at its best gutter into parts in reading order; None where it has no gutter."""
+    if len(lines) < _LEAST:
+        return None
+    best: list[list[_Line]] | None = None
+    most = _LEAST - 1
+    for x in _places(lines, height):
+        parts, beside = _bands(lines, x, height)
+        if beside > most:
+            best, most = parts, beside
+    return best
+
+
+def _places(lines: list[_Line], height: float) -> list[float]:
+    """Where gutters may end: left of where several lines begin, or right of where several end."""
+    unit = height / 2
+    starts = Counter(round(line.left / unit) for line in lines)
+    ends = Counter(round(line.right / unit) for line in lines)
+    first, last = min(starts), max(ends)
+    found = []
+    for edges, side in ((starts, -0.5), (ends, 0.5)):
+        near = {edge: edges[edge] + edges[edge + 1] for edge in edges}
+        popular = sorted(near, key=lambda edge: (-near[edge], edge))
+        found += [(edge + side) * unit for edge in popular[: 2 * _CANDIDATES] if first < edge < last]
+    found.sort()
+    apart = [x for at, x in enumerate(found) if at == 0 or x - found[at - 1] > 1e-9]
+    return apart[: 4 * _CANDIDATES]
+
+
+def _bands(lines: list[_Line], x: float, height: float) -> tuple[list[list[_Line]], int]:
+    """Cut at x: the parts in reading order, and how many lines stand in true columns."""
+    parts: list[list[_Line]] = []
+    across: list[_Line] = []  # what is no column: read on as a region of its own
+    left: list[_Line] = []
+    right: list[_Line] = []
+    beside = 0
+
+    def close() -> None:
+        nonlocal across, left, right, beside
+        if _are_columns(left, right, height):
+            beside += len(left) + len(right)
+            if across:
+                parts.append(across)
+            parts.extend((left, right))
+            across = []
+        else:
+            across = across + left + right
+        left, right = [], []
+
+    crossing = [line.middle for line in lines if line.left < x < line.right]
+    at = 0
+    for line in lines:
+        while at < len(crossing) - 1 and crossing[at] < line.middle - 0.35 * height:
+            at += 1
+        if crossing and abs(crossing[at] - line.middle) <= 0.35 * height:
+            if left or right:
+                close()
+            across.append(line)  # what stands beside a line across is no column either
+        elif line.right <= x:
+            left.append(line)
+        else:
+            right.append(line)
+    close()
+    if across:
+        parts.append(sorted(across, key=lambda line: line.middle))
+    return parts, beside
+
+
+def _are_columns(left: list[_Line], right: list[_Line], height: float) -> bool:
+    if len(left) < 2 or len(right) < 2 or len(left) + len(right) < _LEAST:
+        return False
+    gap = min(line.left for line in right) - max(line.right for line in left)
+    if gap < _GUTTER * height:
+        return False
+    shared = min(left[-1].middle, right[-1].middle) - max(left[0].middle, right[0].middle)
+    if shared < height:
+        return False  # one below the other
+    if all(_is_prose(side, height) for side in (left, right)):
+        return True
+    return min(len(left), len(right)) >= 3 and _aligned(left, right, height) < 0.75
+
+
+def _is_prose(lines: list[_Line], height: float) -> bool:
+    """Whether most lines are long, and fill the room between the sides (of one column or several)."""
+    widths = sorted(line.right - line.left for line in lines)
+    if widths[len(widths) // 2] < 9 * height:
+        return False
+    width = max(line.right for line in lines) - min(line.left for line in lines)
+    rows, last = 0, -inf
+    for line in lines:
+        if line.middle - last > 0.5 * height:
+            rows, last = rows + 1, line.middle
+    return sum(widths) >= 0.7 * rows * width
+
+
+def _aligned(left: list[_Line], right: list[_Line], height: float) -> float:
+    """The share of the lines of the shorter column that have a line of the other one beside them."""
+    few, many = sorted((left, right), key=len)
+    at = paired = 0
+    for line in few:
+        while at < len(many) - 1 and many[at].middle < line.middle - 0.35 * height:
+            at += 1
+        paired += abs(many[at].middle - line.middle) <= 0.35 * height
+    return paired / len(few)
+
+
+def _blocks(lines: list[_Line], height: float) -> list[list[int]]:
+    """One column: rows from top to bottom, parted where there is more room between them than elsewhere."""
+    found: list[list[int]] = []
+    rows = _rows(lines, height)
+    tops = [min(line.middle - line.height / 2 for line in row) for row in rows]
+    bottoms = [max(line.middle + line.height / 2 for line in row) for row in rows]
+    gaps = [max(top - bottom, 0.0) for top, bottom in zip(tops[1:], bottoms, strict=False)]
+    usual = median(gaps) if gaps else 0.0
+    for at, row in enumerate(rows):
+        if at == 0 or gaps[at - 1] > max(1.8 * usual, 0.6 * height):
+            found.append([])
+        for line in row:
+            found[-1] += line.members
+    return found

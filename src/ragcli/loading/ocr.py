@@ -1,0 +1,401 @@
+"""Text from pictures of text, with RapidOCR: an optional extra that carries its models and never needs the network.
+
+Lines are found on a small copy of the page and read from the page itself, one by one: that is faster than batches,
+which pad every line to the longest one, and threads share the lines. What the lines say together is put together
+in `ocr_text`; ruled tables are found in `ocr_tables`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import math
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from ragcli.errors import MissingExtraError, ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.uint8]
+    Quads = NDArray[np.float32]  # lines x 4 corners (from the top left, clockwise) x 2 (x, y)
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+_SURE = 0.5  # lines below are noise; they still lower the confidence of the page
+_AREA = 650_000  # pixels on which lines are looked for: A4 at 82 dots an inch
+_DPI = 82
+_SMALL = 15.0  # lines lower than this, in pixels, are looked for again on a larger copy
+_HIGH = 60.0  # lines of a page that is made smaller, in pixels; the model looks at 48
+_TALL = 1.5  # a line this many times higher than wide is turned, or written downwards
+_STRIP = 3.0  # a page this many times longer than wide is looked at in strips
+_SAMPLE = 12  # lines that say which side is up
+_FEW = 4  # of them are read
+
+
+class Recognized(NamedTuple):
+    """What stands in a picture.
+
+    Args:
+        text: in reading order, paragraphs apart by a blank line.
+        confidence: from 0 to 1, the mean over its characters; 0 where nothing was found.
+        lines: how many lines it has.
+        angle: the clockwise turn that was undone, in degrees: 0, 90, 180 or 270.
+    """
+
+    text: str
+    confidence: float
+    lines: int
+    angle: int
+
+
+def available() -> bool:
+    """Whether the extra is installed."""
+    return importlib.util.find_spec("rapidocr") is not None
+
+
+def threads(n: int) -> None:
+    """Set how many threads recognition may take from now on; all cores unless this is called."""
+    global _engines
+    if _engines is not None and _engines.threads != n:
+        _engines.close()
+        _engines = None
+    _Engines.wanted = max(1, n)
+
+
+def recognize(image: Image, *, dpi: float | None = None) -> Recognized:
+    """Read the text of a picture.
+
+    Args:
+        image: height x width x 3, uint8, RGB.
+        dpi: its pixels an inch, where that is known.
+
+    Raises:
+        MissingExtraError: the extra is not installed.
+        ModelError: the extra carries no models.
+    """
+    if not available():
+        raise MissingExtraError("OCR", "ocr")
+    import numpy as np
+
+    from ragcli.loading import ocr_tables, ocr_text
+
+    engines = _loaded()
+    page = _turned(engines, image, dpi)
+    if not len(page.quads):
+        return Recognized("", 0.0, 0, 0)
+    image, quads = _shrunk(page.image, page.quads)
+    skew = 0.0
+    grids: list[ocr_tables.Grid] = []
+    if not page.downwards:
+        skew = _skew(quads)
+        grids = ocr_tables.find(image, skew)
+        quads = ocr_tables.split(quads, grids, skew)
+    read = engines.each(lambda quad: _read(engines, image, quad), list(quads))
+    boxes = ocr_text.boxes(quads.tolist(), skew, downwards=page.downwards)
+    lines = [ocr_text.Line(text, box) for box, (text, sure) in zip(boxes, read, strict=True) if text and sure >= _SURE]
+    weight = sum(len(text) for text, _ in read)
+    confidence = sum(len(text) * sure for text, sure in read) / weight if lines else 0.0
+    return Recognized(ocr_text.assemble(lines, grids), confidence, len(lines), page.turn * 90)
+
+
+class _Page(NamedTuple):
+    """A page the right way up.
+
+    Args:
+        image: its pixels.
+        quads: where its lines are.
+        turn: how many quarters it had been turned, clockwise.
+        downwards: its lines are written from top to bottom.
+    """
+
+    image: Image
+    quads: Quads
+    turn: int = 0
+    downwards: bool = False
+
+
+class _Engines:
+    """The three models, and the threads that share the lines of a page."""
+
+    wanted: int | None = None
+
+    def __init__(self) -> None:
+        import rapidocr
+
+        logging.getLogger("RapidOCR").disabled = True
+        self.threads = self.wanted or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="ocr") if self.threads > 1 else None
+        folder = Path(rapidocr.__file__).parent / "models"
+        paths = {}
+        for kind in ("Det", "Cls", "Rec"):
+            # A path that is given is never downloaded, whatever the version takes as its default.
+            found = sorted(folder.glob(f"*_{kind.lower()}_*.onnx")) or sorted(folder.glob(f"*_{kind.lower()}.onnx"))
+            if not found:
+                raise ModelError(f"no model '{kind}' in the installed rapidocr.", hint="pip install -U 'ragcli[ocr]'")
+            paths[f"{kind}.model_path"] = str(found[0])
+
+        def engine(kind: str, threads: int, **more: Any) -> Any:
+            return rapidocr.RapidOCR(
+                params={
+                    "Global.use_det": kind == "Det",
+                    "Global.use_cls": kind == "Cls",
+                    "Global.use_rec": kind == "Rec",
+                    "Global.log_level": "critical",
+                    "Global.min_side_len": 1,
+                    "Global.max_side_len": 1_000_000,
+                    "Global.width_height_ratio": -1,
+                    "Global.min_height": 1,
+                    "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+                    **paths,
+                    **more,
+                }
+            )
+
+        # Only the search uses threads inside the model; lines are read side by side.
+        size = {"Det.limit_type": "max", "Det.limit_side_len": 1_000_000, "Det.max_candidates": 5000}
+        self.detector = engine("Det", self.threads, **size)
+        self.classifier = engine("Cls", 1)
+        self.recognizer = engine("Rec", 1, **{"EngineConfig.onnxruntime.enable_cpu_mem_arena": True})
+
+    def each(self, function: Callable[[_In], _Out], items: Sequence[_In]) -> list[_Out]:
+        """Apply a function to each item, on all threads."""
+        if self._pool is None:
+            return [function(item) for item in items]
+        return list(self._pool.map(function, items))
+
+    def is_over(self, crop: Image) -> bool:
+        """Whether a line is upside down, at first sight."""
+        return bool(self.classifier(crop).cls_res[0][0] == "180")
+
+    def read(self, crop: Image) -> tuple[str, float]:
+        """Read one line, and say how sure that is."""
+        import numpy as np
+
+        found = self.recognizer(np.ascontiguousarray(crop[:, :, ::-1]))
+        return (found.txts[0].strip(), float(found.scores[0])) if found.txts else ("", 0.0)
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+_engines: _Engines | None = None
+
+
+def _loaded() -> _Engines:
+    global _engines
+    if _engines is None:
+        _engines = _Engines()
+    return _engines
+
+
+def _find(engines: _Engines, image: Image, dpi: float | None) -> Quads:
+    """Return where the lines of a page are; of a very long one, strip by strip."""
+    import numpy as np
+
+    high, wide = image.shape[:2]
+    if high <= _STRIP * wide or high < 2000:
+        return _find_in(engines, image, dpi)
+    found = []
+    top = 0
+    while top < high:
+        bottom = high if top + 1.5 * _STRIP * wide >= high else _blank_row(image, top + int((_STRIP - 1) * wide), wide)
+        quads = _find_in(engines, image[top:bottom], dpi)
+        found.append(quads + np.array([0, top], np.float32))
+        top = bottom
+    return np.concatenate(found)
+
+
+def _blank_row(image: Image, start: int, room: int) -> int:
+    """Return the row with the least on it, of those from a start on."""
+    import numpy as np
+
+    changes = np.abs(np.diff(image[start : start + room, :, 1].astype(np.int16), axis=1)).mean(axis=1)
+    return start + int(np.convolve(changes, np.ones(9), "same").argmin())
+
+
+def _find_in(engines: _Engines, image: Image, dpi: float | None) -> Quads:
+    import numpy as np
+
+    high, wide = image.shape[:2]
+    least = math.sqrt(_AREA / (high * wide))
+    scale = min(least if dpi is None else min(max(_DPI / dpi, least), 2 * least), 1.5)
+    quads = _find_at(engines, image, scale)
+    usual = float(np.median(np.minimum(*_sides(quads)))) * scale if len(quads) else _SMALL / 2
+    if usual < _SMALL and scale < 1.5:
+        again = _find_at(engines, image, min(scale * min(1.6 * _SMALL / usual, 2.5), 2.0))
+        if len(again) >= len(quads):
+            return again
+    return quads
+
+
+def _find_at(engines: _Engines, image: Image, scale: float) -> Quads:
+    """Return where lines are, looking at a copy of another size with a margin around it."""
+    import cv2
+    import numpy as np
+
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    copy = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    edges = np.concatenate([copy[0], copy[-1], copy[:, 0], copy[:, -1]])
+    margin = 24
+    colour = [int(value) for value in np.median(edges, axis=0)]
+    copy = cv2.copyMakeBorder(copy, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=colour)
+    boxes = engines.detector(copy[:, :, ::-1]).boxes
+    if boxes is None or not len(boxes):
+        return np.empty((0, 4, 2), np.float32)
+    quads = (np.asarray(boxes, np.float32) - margin) / np.array(
+        [size[0] / image.shape[1], size[1] / image.shape[0]], np.float32
+    )
+    limits = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float32)
+    quads = np.clip(quads, 0, limits)
+    return quads[np.minimum(*_sides(quads)) > 3]
+
+
+def _sides(quads: Quads) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The widths and the heights."""
+    import numpy as np
+
+    return np.linalg.norm(quads[:, 0] - quads[:, 1], axis=1), np.linalg.norm(quads[:, 0] - quads[:, 3], axis=1)
+
+
+def _turned(engines: _Engines, image: Image, dpi: float | None) -> _Page:
+    """Find the lines of a page, and which side of it is up."""
+    import numpy as np
+
+    quads = _find(engines, image, dpi)
+    wide, high = _sides(quads)
+    if high[high > _TALL * wide].sum() <= wide[wide > _TALL * high].sum():
+        crops = _longest(image, quads)
+        over = sum(engines.is_over(crop) for crop in crops)
+        if over * 4 > len(crops) and _sure(engines, crops[:_FEW], 2) > _sure(engines, crops[:_FEW], 0):
+            return _Page(np.rot90(image, 2), _over(quads, image), 2)
+        return _Page(image, quads)
+    side = np.rot90(image)
+    found = _find(engines, side, dpi)
+    crops = _longest(side, found)[:_FEW]
+    columns = [_upended(crop) for crop in crops]
+    left, right, down = _sure(engines, crops, 0), _sure(engines, crops, 2), _sure(engines, columns, 0)
+    if down > max(left, right):
+        return _Page(image, quads, downwards=True)
+    if right > left:
+        return _Page(np.rot90(side, 2), _over(found, side), 3)
+    return _Page(side, found, 1)
+
+
+def _over(quads: Quads, image: Image) -> Quads:
+    """The places of lines after a page is turned by half."""
+    import numpy as np
+
+    corner = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float32)
+    return (corner - quads)[:, [2, 3, 0, 1]]
+
+
+def _longest(image: Image, quads: Quads) -> list[Image]:
+    """Cut out the longest lines, those with a few letters at least."""
+    import numpy as np
+
+    wide, high = _sides(quads)
+    return [_cut(image, quads[at]) for at in np.argsort(-wide)[:_SAMPLE] if wide[at] > 2 * high[at]]
+
+
+def _sure(engines: _Engines, crops: Sequence[Image], turn: int) -> float:
+    """How surely lines are read after so many quarter turns."""
+    import numpy as np
+
+    read = engines.each(engines.read, [np.rot90(crop, turn) for crop in crops])
+    return sum(sure for _, sure in read) / len(read) if read else 0.0
+
+
+def _shrunk(image: Image, quads: Quads) -> tuple[Image, Quads]:
+    """A page with lines far higher than the model looks at (48 pixels) is made smaller once, and smoothly."""
+    import cv2
+    import numpy as np
+
+    usual = float(np.median(np.minimum(*_sides(quads))))
+    if usual <= 1.5 * _HIGH:
+        return image, quads
+    size = (max(1, round(image.shape[1] * _HIGH / usual)), max(1, round(image.shape[0] * _HIGH / usual)))
+    factor = np.array([size[0] / image.shape[1], size[1] / image.shape[0]], np.float32)
+    return cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA), quads * factor
+
+
+def _skew(quads: Quads) -> float:
+    """By how many radians lines fall to the right: the middle of all, weighted by length."""
+    import numpy as np
+
+    wide, high = _sides(quads)
+    long = wide > 4 * high
+    if not long.any():
+        return 0.0
+    run = (quads[long, 1] - quads[long, 0]) + (quads[long, 2] - quads[long, 3])
+    angles = np.arctan2(run[:, 1], run[:, 0])
+    order = np.argsort(angles)
+    weights = np.cumsum(wide[long][order])
+    return float(angles[order][np.searchsorted(weights, weights[-1] / 2)])
+
+
+def _read(engines: _Engines, image: Image, quad: NDArray[np.float32]) -> tuple[str, float]:
+    """Read one line. A tall one may stand upright (a single letter), be turned, or be written downwards."""
+    import numpy as np
+
+    crop = _cut(image, quad)
+    high, wide = crop.shape[:2]
+    if high <= _TALL * wide:
+        return engines.read(crop)
+    ways = [_upended(np.rot90(crop)), crop if high < 3 * wide else np.rot90(crop), np.rot90(crop, 3)]
+    return max((engines.read(way) for way in ways), key=lambda found: found[1])
+
+
+def _cut(image: Image, quad: NDArray[np.float32]) -> Image:
+    """Cut a line out, straightened."""
+    import cv2
+    import numpy as np
+
+    left, top = np.maximum(np.floor(quad.min(axis=0)).astype(int) - 2, 0)
+    right, bottom = np.ceil(quad.max(axis=0)).astype(int) + 3
+    part = np.ascontiguousarray(image[top:bottom, left:right])  # the whole page would be copied for each line
+    corners = (quad - np.array([left, top], np.float32)).astype(np.float32)
+    wide = max(1, int(max(np.linalg.norm(quad[0] - quad[1]), np.linalg.norm(quad[2] - quad[3]))))
+    high = max(1, int(max(np.linalg.norm(quad[0] - quad[3]), np.linalg.norm(quad[1] - quad[2]))))
+    flat = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float32)
+    cut: Image = cv2.warpPerspective(
+        part, cv2.getPerspectiveTransform(corners, flat), (wide, high), flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    return cut
+
+
+def _upended(column: Image) -> Image:
+    """A line written downwards, lying on its left side, as a line of upright letters.
+
+    It is cut where there is least ink, about every letter; each piece is put upright.
+    """
+    import numpy as np
+
+    high, wide = column.shape[:2]
+    grey = column.mean(axis=2)
+    ink = np.abs(grey - np.median(grey)).sum(axis=0)
+    pieces = []
+    start = 0
+    while wide - start > 1.5 * high:
+        near = start + int(0.7 * high)
+        end = near + int(ink[near : start + int(1.3 * high)].argmin())
+        pieces.append(column[:, start:end])
+        start = end
+    pieces.append(column[:, start:])
+    upright = []
+    for piece in pieces:
+        square = np.full((high, high, 3), np.median(grey), np.uint8)
+        letter = np.rot90(piece[:, :high], 3)
+        at = (high - letter.shape[0]) // 2
+        square[at : at + letter.shape[0], : letter.shape[1]] = letter
+        upright.append(square)
+    return np.concatenate(upright, axis=1)

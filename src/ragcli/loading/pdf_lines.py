@@ -1,0 +1,157 @@
+"""The pieces of a PDF page as lines in reading order, parted into paragraphs.
+
+The order in which the page draws its text is kept where it reads well: most programs write text as it is read.
+Where it jumps about, the order comes from where the pieces stand (`ragcli.loading.layout`), if that jumps less.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from statistics import median
+from typing import NamedTuple
+
+from ragcli.loading.layout import Box, reading_order
+from ragcli.loading.pdf_chars import RTL, Piece
+
+_CJK = re.compile(r"[\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
+_FEW_JUMPS = 1
+_MOST = 20_000  # pieces of a page that are put in order
+
+
+class Line(NamedTuple):
+    """A line, or a whole table, with what parts it from what stands before."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    text: str
+    size: float
+    before: str  # "\n", or "\n\n" before a paragraph
+    table: bool = False
+
+
+def jumps(items: Sequence[Piece], *, right_to_left: bool = False) -> int:
+    """How often the next piece is neither beside nor below the one before."""
+    found = 0
+    for one, other in zip(items, items[1:], strict=False):
+        small = min(one.bottom - one.top, other.bottom - other.top)
+        fall = other.middle - one.middle
+        if abs(fall) < 0.5 * small:
+            gap = one.left - other.right if right_to_left else other.left - one.right
+            found += not -0.3 * small <= gap <= 1.5 * max(one.size, other.size)
+        else:
+            found += fall < 0 or other.left > one.right or other.right < one.left
+    return found
+
+
+def in_order(items: Sequence[Piece]) -> list[Piece]:
+    """Put pieces in reading order."""
+    right_to_left = is_right_to_left(items)
+    drawn = jumps(items, right_to_left=right_to_left)
+    if drawn <= _FEW_JUMPS or len(items) > _MOST:
+        return list(items)
+    boxes = [Box(item.left, item.top, item.right, item.bottom) for item in items]
+    placed = [items[at] for block in reading_order(boxes, right_to_left=right_to_left) for at in block]
+    return placed if jumps(placed, right_to_left=right_to_left) < drawn else list(items)
+
+
+def is_right_to_left(items: Sequence[Piece]) -> bool:
+    """Whether most of the text runs to the left."""
+    turned = sum(len(item.text) for item in items if RTL.search(item.text))
+    return turned * 2 > sum(len(item.text) for item in items)
+
+
+def lines(items: Sequence[Piece], tables: Sequence[Piece] = ()) -> list[Line]:
+    """Join ordered pieces into lines, and part the lines into paragraphs.
+
+    Args:
+        items: pieces and tables in reading order.
+        tables: those of them whose text is a Markdown table.
+    """
+    whole = {id(table) for table in tables}
+    rows: list[list[Piece]] = []
+    for item in items:
+        if rows and id(item) not in whole and id(rows[-1][-1]) not in whole and _beside(rows[-1][-1], item):
+            rows[-1].append(item)
+        else:
+            rows.append([item])
+    found = [_line(row, id(row[0]) in whole) for row in rows]
+    found = [line for line in found if line.text]
+    return _parted(found)
+
+
+def _beside(one: Piece, other: Piece) -> bool:
+    small = min(one.bottom - one.top, other.bottom - other.top)
+    apart = max(other.left - one.right, one.left - other.right)
+    return abs(one.middle - other.middle) < 0.5 * small and apart > -0.5 * max(one.size, other.size)
+
+
+def _line(row: list[Piece], table: bool) -> Line:
+    text = row[0].text
+    for one, other in zip(row, row[1:], strict=False):
+        gap = max(other.left - one.right, one.left - other.right)
+        tight = gap < 0.12 * min(one.size, other.size)
+        text += other.text if tight and not text.endswith(" ") else f" {other.text}"
+    tallest = max(row, key=lambda piece: piece.right - piece.left)
+    return Line(
+        min(piece.left for piece in row),
+        tallest.top,
+        max(piece.right for piece in row),
+        tallest.bottom,
+        text.strip(),
+        tallest.size,
+        "\n",
+        table,
+    )
+
+
+def _parted(found: list[Line]) -> list[Line]:
+    """Set what stands before each line: more room than usual, another size or an indent begins a paragraph."""
+    pitches: dict[int, list[float]] = {}
+    for one, other in zip(found, found[1:], strict=False):
+        pitch = other.bottom - one.bottom
+        if 0 < pitch < 4 * one.size and not (one.table or other.table):
+            pitches.setdefault(round(one.size), []).append(pitch)
+    usual = {size: median(some) for size, some in pitches.items()}
+    out: list[Line] = []
+    for at, line in enumerate(found):
+        before = "\n"
+        if at:
+            last = found[at - 1]
+            pitch = line.bottom - last.bottom
+            if (
+                last.table
+                or line.table
+                or not -0.5 * line.size < pitch <= 1.3 * usual.get(round(last.size), 0.0) + 0.5
+                or not 0.87 < line.size / last.size < 1.15
+                or _indented(found, at)
+            ):
+                before = "\n\n"
+        out.append(line._replace(before=before))
+    return out
+
+
+def _indented(found: list[Line], at: int) -> bool:
+    """Whether a line begins further in than the lines before and after it."""
+    if at + 1 >= len(found):
+        return False
+    last, line, after = found[at - 1], found[at], found[at + 1]
+    step = line.left - last.left
+    return 0.9 * line.size < step < 4 * line.size and abs(after.left - last.left) < 0.3 * line.size
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Join the lines of a cell or of a title into one."""
+    out = ""
+    for text in texts:
+        if not out or not text:
+            out += text
+        elif out[-1] in "\x02\xad":
+            out = out[:-1] + text
+        elif _CJK.match(out[-1]) and _CJK.match(text[0]):
+            out += text
+        else:
+            out += f" {text}"
+    return out

@@ -1,0 +1,141 @@
+"""The words of a PDF page: whether they are words at all, and what makes them whole again.
+
+Hyphens at the end of a line are undone by what the document itself says, glyphs of Chinese set one by one lose the
+blanks between them, and a full line of Chinese goes on in the next one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Any
+
+_CJK = r"\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
+_SPACED = re.compile(rf"(?<=[{_CJK}])[ \u00a0]+(?=[{_CJK}])")
+_PAIR = re.compile(rf"(?<=[{_CJK}])(?=[{_CJK}])")
+_LINE_JOIN = re.compile(r"(?<=[\u3400-\u9fff，、])\n(?=[\u3400-\u9fff])")
+_SOFT_BREAK = re.compile(r"[\x02\xad][ \t]*\n[ \t]*")
+_SOFT = re.compile("[\ufffe\x02\xad]")
+_HYPHEN = re.compile(r"([^\W\d_]+)([\x02\xad-])[ \t]*\n[ \t]*([^\W\d_]+)")
+_RANGE = re.compile(r"(?<=\d)([-–])[ \t]*\n[ \t]*(?=\d)")
+_BULLETS = str.maketrans(dict.fromkeys((61623, 61550, 61607, 61656, 61558, 61692, 61548, 61557), "•"))
+_LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
+_ITEM = re.compile(r"^[•●▪◦‣∙⁃][ \t]*(?=\S)", re.M)
+_CONTROL = re.compile("[\x00\x01\x03-\x08\x0b\x0c\x0e-\x1f]")
+_BAD = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff\x00\x01\x03-\x08\x0b\x0e-\x1f]")
+_INK = re.compile(r"\S")
+GARBLED = 0.15  # share of a page's characters that say nothing
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_LATIN = re.compile(r"[a-zA-ZÀ-ɏ]+$")
+_VOWEL = re.compile(r"[aeiouyà-æè-ïò-öø-ýœāăąēĕėęěīĭįıōŏőūŭůűų]", re.I)
+_CROWD = re.compile(r"[^aeiouyà-æè-ïò-öø-ýœāăąēĕėęěīĭįıōŏőūŭůűų]{6}", re.I)
+_HAN = re.compile("[\u4e00-\u9fff]")
+
+
+def clean(text: str) -> str:
+    """Set plain characters for ligatures and the bullets of symbol fonts, and drop control characters."""
+    return _CONTROL.sub("", text.translate(_LIGATURES).translate(_BULLETS))
+
+
+def mended(text: str) -> str:
+    """Mend the text of a page: blanks and line ends inside Chinese, blank lines, the marks of lists."""
+    spaced = len(_SPACED.findall(text))
+    if spaced and spaced >= 0.5 * (spaced + len(_PAIR.findall(text))):
+        text = _SPACED.sub("", text)
+    lines = [line.rstrip() for line in text.split("\n")]
+    long = sorted(len(line) for line in lines if line and not line.startswith("|"))
+    full = 0.85 * long[len(long) * 9 // 10] if long else 0
+    out: list[str] = []
+    for at, line in enumerate(lines):
+        if at and len(lines[at - 1]) >= max(full, 10) and _LINE_JOIN.search(f"{lines[at - 1][-1:]}\n{line[:1]}"):
+            out.append(line)  # a full line of Chinese that goes on in the next
+        else:
+            out += ["\n" if at else "", line]
+    return _ITEM.sub("- ", re.sub(r"\n{3,}", "\n\n", "".join(out))).strip()
+
+
+class Hyphens:
+    """Undoes hyphens at line ends: the document itself says which of the two is a word."""
+
+    def __init__(self) -> None:
+        self._words: set[str] = set()
+
+    def learn(self, text: str) -> None:
+        """Take in the words of a page."""
+        self._words.update(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text.lower()))
+
+    def undo(self, text: str) -> str:
+        """Join the words of a page that a line end parts."""
+        text = _RANGE.sub(r"\1", _HYPHEN.sub(self._join, text))
+        return _SOFT.sub("", _SOFT_BREAK.sub("", text))
+
+    def _join(self, found: re.Match[str]) -> str:
+        first, mark, second = found.groups()
+        whole, parted = (first + second).lower(), f"{first}-{second}".lower()
+        if mark == "\xad" or whole in self._words:
+            return first + second
+        known = first.lower() in self._words and second.lower() in self._words and len(second) > 2
+        if parted in self._words or known or not second.islower():
+            return f"{first}-{second}"
+        return first + second
+
+
+def is_garbage(text: str, unmapped: float = 0.0) -> bool:
+    """Whether a page's text layer says nothing: what its fonts show is not what they say.
+
+    Args:
+        text: the text of the page.
+        unmapped: the share of characters whose font does not say what they show.
+    """
+    ink = len(_INK.findall(text))
+    bad = len(_BAD.findall(text))
+    if bad >= 3 and bad >= GARBLED * ink:
+        return True
+    if unmapped > 0.3 and ink >= 3:
+        return True
+    return not _has_words(text)
+
+
+def _has_words(text: str) -> bool:
+    """Whether what looks like words could be words; a page with few of them is not judged."""
+    words = [word for word in _WORD.findall(text) if _LATIN.match(word) and not (word.isupper() and len(word) < 6)]
+    if len(words) >= 20 and sum(map(_is_plausible, words)) < 0.5 * len(words):
+        return False
+    han = _HAN.findall(text)
+    return len(han) < 20 or sum(map(_is_common, han)) >= 0.6 * len(han)
+
+
+def _is_plausible(word: str) -> bool:
+    cased = word.islower() or word.isupper() or word.istitle() or word[1:].islower()
+    return cased and _VOWEL.search(word) is not None and _CROWD.search(word) is None
+
+
+@lru_cache(8192)
+def _is_common(character: str) -> bool:
+    """Whether a Chinese character is of the first level of a national standard: simplified, traditional, Japanese."""
+    for encoding, first, last in (("gb2312", 0xB0, 0xD7), ("big5", 0xA4, 0xC6), ("shift_jis", 0x88, 0x98)):
+        try:
+            lead = character.encode(encoding)[0]
+        except UnicodeEncodeError:
+            continue
+        if first <= lead <= last:
+            return True
+    return False
+
+
+def folded(text: str) -> str:
+    """A title as it is compared: without blanks, case, leading numbers and marks."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    text = re.sub(r"^[\s\d.()§·•-]+(?=\S)", "", text) or text
+    return "".join(re.findall(r"\w", text))
+
+
+_FILE_NAME = re.compile(r"\.(?:docx?|dvi|exe|html?|indd|pdf|pptx?|qxd|tex|tmp|txt|wpd|wps|xlsx?)$", re.I)
+
+
+def title(given: Any) -> str | None:
+    """The title, unless it is the name of the file it was printed from."""
+    text = str(given or "").removeprefix("Microsoft Word - ").removeprefix("Microsoft PowerPoint - ").strip()
+    nothing = ("untitled", "无标题", "powerpoint presentation", "powerpoint 演示文稿", "untitled document")
+    return None if not text or text.lower() in nothing or _FILE_NAME.search(text) else text
