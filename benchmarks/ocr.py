@@ -191,8 +191,9 @@ def main() -> None:
                     print(f"--- {kind} {dpi} dpi, {wrong} wrong\n{found.text}\n--- said\n{said}", file=sys.stderr)
             for kind, rows in figures.items():
                 wrong, length, seconds, sure = (sum(column) for column in zip(*rows, strict=True))
-                row = {"kind": kind, "dpi": dpi, "threads": threads, "pages": len(rows), "CER %": round(100 * wrong / length, 2),
-                       "seconds/page": round(seconds / len(rows), 2), "confidence": round(sure / len(rows), 3)}  # fmt: skip
+                row = {"kind": kind, "dpi": dpi, "threads": threads, "pages": len(rows),
+                       "CER %": round(100 * wrong / length, 2), "seconds/page": round(seconds / len(rows), 2),
+                       "confidence": round(sure / len(rows), 3)}  # fmt: skip
                 print(json.dumps(row, ensure_ascii=False), flush=True)
         if options.cli:
             print(json.dumps(through_cli(every, dpi), ensure_ascii=False), flush=True)

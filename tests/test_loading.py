@@ -475,7 +475,7 @@ def test_epub_chapters_in_the_order_they_are_read(tmp_path):
     assert document.text == "# 第一章\n\n手机。\n\n| a | b |\n| --- | --- |\n\n# 第二章\n\n保修 期为两年。"
     assert [span["chapter"] for span in document.spans] == ["第一章", "第二章"]
     assert [document.text[span["start"] : span["end"]][:5] for span in document.spans] == ["# 第一章", "# 第二章"]
-    assert [(loss["kind"], Path(loss["part"]).name) for loss in report.losses] == [
+    assert [(loss["kind"], Path(loss["part"]).name) for loss in report.losses if "part" in loss] == [
         ("warning", "c.xhtml"),
         ("partial", "gone.xhtml"),
     ]

@@ -429,7 +429,7 @@ def test_new_to_reads_what_changed(tmp_path):
 
     def embed(stream):
         split = run("split", stdin=stream)
-        done = run("embed", "-d", "db", "-t", "kb", stdin=split.stdout, cwd=tmp_path)
+        done = run("embed", "-d", "db", "-t", "kb", "--prune", "docs", stdin=split.stdout, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return done
 
@@ -445,6 +445,9 @@ def test_new_to_reads_what_changed(tmp_path):
     assert [loss["source"] for loss in losses if loss["reason"] == "unchanged in the table"] == [
         "docs/a.md", "docs/b.csv", "docs/c.html"
     ]  # fmt: skip
+    embed(again.stdout)  # what was skipped stays in the table
+    hits = lines(run("query", "-d", "db", "-t", "kb", "--mode", "text", "apples pen cherries", cwd=tmp_path).stdout)
+    assert {hit["source"] for hit in hits[0]["hits"]} >= {"docs/a.md", "docs/b.csv#2", "docs/c.html"}
     (docs / "d.jsonl").unlink()
     nothing = _load_new(tmp_path)
     assert (nothing.returncode, nothing.stdout) == (0, b"")

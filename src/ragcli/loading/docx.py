@@ -18,7 +18,7 @@ from ragcli.loading.ooxml import DGM, MC, A, C, M, Package, R, W, is_on, number
 from ragcli.loading.parts import part, texts
 from ragcli.loading.pictures import Pictures, alternative, wanted
 from ragcli.loading.source import Source
-from ragcli.loading.symbols import symbol
+from ragcli.loading.symbols import symbol, usual
 from ragcli.loading.wordstyles import Numbering, Styles, joined, marked
 from ragcli.records import Document
 
@@ -30,7 +30,19 @@ _SKIPPED = frozenset(
                                  "tblPr", "tblGrid", "sdtPr", "sdtEndPr", "rubyPr", "rt", "smartTagPr", "customXmlPr")),
      f"{MC}Fallback"]
 )  # fmt: skip
-_NOTES = {f"{W}footnoteReference": "", f"{W}endnoteReference": "e"}
+_ENDNOTE = f"{W}endnoteReference"
+# What the elements of a paragraph are; in all others there may be some of these.
+_KINDS = {
+    **dict.fromkeys(_SKIPPED, "skipped"),
+    f"{W}t": "text", f"{A}t": "text", f"{M}oMath": "formula", f"{M}oMathPara": "formula",
+    f"{W}tab": "tab", f"{W}ptab": "tab", f"{W}br": "break", f"{W}cr": "break", f"{W}noBreakHyphen": "hyphen",
+    f"{W}sym": "symbol", f"{W}footnoteReference": "note", _ENDNOTE: "note", f"{W}hyperlink": "link",
+    f"{W}ruby": "ruby", f"{W}ffData": "form", f"{_V}textpath": "letters", f"{W}object": "object",
+    f"{W}txbxContent": "box", f"{A}blip": "picture", f"{_V}imagedata": "picture", f"{_WP}docPr": "alternative",
+    f"{C}chart": "chart", f"{DGM}relIds": "diagram",
+}  # fmt: skip
+_CHARACTERS = {"tab": "\t", "break": "\n", "hyphen": "-"}
+_REFERENCES = {"picture": (f"{R}embed", f"{R}id"), "diagram": (f"{R}dm",)}
 _MOST_CELLS = 64  # that one merged cell stands for
 
 
@@ -45,7 +57,7 @@ def read(source: Source) -> Iterator[Document]:
         body = package.main("officeDocument", "word/document.xml")
         pictures = Pictures(source, reading=wanted(source, blank=False))
         writer = _Writer(source, package, body, pictures)
-        text = writer.text()
+        text = usual(writer.text())
         if not text.strip() and pictures.left_out and wanted(source, blank=True):
             pictures = Pictures(source, reading=True)
             text = _Writer(source, package, body, pictures).text()
@@ -135,11 +147,8 @@ class _Writer:
         if tag == f"{W}p":
             yield from self._paragraph(element)
         elif tag == f"{W}tbl":
-            places: list[_Place] = []
-            written = self._table(element, places)
-            if written:
+            if written := self._table(element):
                 yield written
-            yield from self._placed(places)
         elif tag == f"{W}altChunk":
             relation = self._package.relations(self._part).get(element.get(f"{R}id") or "")
             if relation is not None and not relation.external:
@@ -200,8 +209,8 @@ class _Writer:
                 if words := alternative(element.get("descr")):
                     yield words
                 continue
-            key = element.get(f"{R}dm" if kind == "diagram" else f"{R}embed" if kind == "picture" else f"{R}id")
-            relation = self._package.relations(self._part).get(key or "")
+            keys = (key for name in _REFERENCES.get(kind, (f"{R}id",)) if (key := element.get(name)))
+            relation = self._package.relations(self._part).get(next(keys, ""))
             if relation is None or relation.external:
                 continue
             if kind == "picture":
@@ -219,7 +228,7 @@ class _Writer:
                 elif written := diagram(root):
                     yield written
 
-    def _table(self, element: Any, places: list[_Place]) -> str:
+    def _table(self, element: Any) -> str:
         rows = []
         for row in _below(element, f"{W}tr"):
             skipped = row.find(f"{W}trPr/{W}gridBefore")
@@ -229,12 +238,24 @@ class _Writer:
             for cell in _below(row, f"{W}tc"):
                 merged = cell.find(f"{W}tcPr/{W}vMerge")
                 goes_on = merged is not None and merged.get(f"{W}val", "continue") == "continue"
-                words = " ".join(" ".join(self._blocks(cell)).split())
+                words = " ".join(" ".join(self._in_cell(cell)).split())
                 cells.append("" if goes_on and not words else words)
                 span = cell.find(f"{W}tcPr/{W}gridSpan")
                 cells += [""] * (min(number(span.get(f"{W}val"), 1), _MOST_CELLS) - 1 if span is not None else 0)
             rows.append(cells)
         return table(rows)
+
+    def _in_cell(self, parent: Any) -> Iterator[str]:
+        """The blocks of a cell; a table in it as its words, as a table in a table cannot be written."""
+        for element in parent.iterchildren():
+            if element.tag == f"{W}tbl":
+                for row in _below(element, f"{W}tr"):
+                    for cell in _below(row, f"{W}tc"):
+                        yield from self._in_cell(cell)
+            elif element.tag in (f"{W}sdt", f"{W}sdtContent"):
+                yield from self._in_cell(element)
+            else:
+                yield from self._block(element)
 
     def _notes(self, name: str, mark: str) -> Iterator[str]:
         root = self._package.xml(name)
@@ -259,49 +280,43 @@ class _Writer:
     def _pieces(self, element: Any, places: list[_Place]) -> Iterator[str]:
         """The text of a paragraph; what has a place of its own is put aside."""
         for child in element.iterchildren():
-            tag = child.tag
-            if tag in (f"{W}t", f"{A}t"):
+            kind = _KINDS.get(child.tag)
+            if kind is None:
+                if isinstance(child.tag, str):
+                    yield from self._pieces(child, places)
+            elif kind == "skipped":
+                if _is_only_choice(child):
+                    yield from self._pieces(child, places)
+            elif kind == "text":
                 yield child.text or ""
-            elif tag in (f"{M}oMath", f"{M}oMathPara"):
+            elif kind in _CHARACTERS:
+                yield _CHARACTERS[kind]
+            elif kind == "formula":
                 yield formula(child)
-            elif tag in (f"{W}tab", f"{W}ptab"):
-                yield "\t"
-            elif tag in (f"{W}br", f"{W}cr"):
-                yield "\n"
-            elif tag == f"{W}noBreakHyphen":
-                yield "-"
-            elif tag == f"{W}sym":
+            elif kind == "symbol":
                 yield symbol(child.get(f"{W}char"), child.get(f"{W}font"))
-            elif tag in _NOTES:
-                yield f"[^{_NOTES[tag]}{child.get(f'{W}id')}]"
-            elif tag == f"{W}hyperlink":
+            elif kind == "note":
+                yield f"[^{'e' if child.tag == _ENDNOTE else ''}{child.get(f'{W}id')}]"
+            elif kind == "link":
                 yield self._link(child, places)
-            elif tag == f"{W}ruby":
-                yield "".join(self._pieces(child, places))
-                spoken = child.find(f"{W}rt")
-                words = "".join(self._pieces(spoken, places)).strip() if spoken is not None else ""
-                yield f"({words})" if words else ""
-            elif tag == f"{W}ffData":
+            elif kind == "ruby":
+                yield self._ruby(child, places)
+            elif kind == "form":
                 yield _form(child)
-            elif tag == f"{_V}textpath":  # letters drawn as a picture, as of a watermark
+            elif kind == "letters":  # drawn as a picture, as those of a watermark
                 yield child.get("string") or ""
-            elif tag == f"{W}txbxContent":
-                places.append(_Place("box", child))
-            elif tag in (f"{A}blip", f"{_V}imagedata"):
-                if child.get(f"{R}id") and not child.get(f"{R}embed"):
-                    child.set(f"{R}embed", child.get(f"{R}id"))
-                places.append(_Place("picture", child))
-            elif tag == f"{_WP}docPr":
-                places.append(_Place("alternative", child))
-            elif tag == f"{C}chart":
-                places.append(_Place("chart", child))
-            elif tag == f"{DGM}relIds":
-                places.append(_Place("diagram", child))
-            elif tag == f"{W}object":  # the picture in it only shows what the file in it holds
+            elif kind == "object":  # the picture in it only shows what the file in it holds
                 places += (_Place("object", one) for one in child.iter(f"{_O}OLEObject"))
                 places += (_Place("box", one) for one in child.iter(f"{W}txbxContent"))
-            elif isinstance(tag, str) and (tag not in _SKIPPED or _is_only_form(child)):
-                yield from self._pieces(child, places)
+            else:
+                places.append(_Place(kind, child))
+
+    def _ruby(self, element: Any, places: list[_Place]) -> str:
+        """Characters with how they are spoken in brackets."""
+        spoken = element.find(f"{W}rt")
+        words = "".join(self._pieces(spoken, places)).strip() if spoken is not None else ""
+        base = "".join(self._pieces(element, places))
+        return f"{base}({words})" if words else base
 
     def _link(self, element: Any, places: list[_Place]) -> str:
         text = "".join(self._pieces(element, places))
@@ -309,7 +324,7 @@ class _Writer:
         return linked(text, relation.target) if relation is not None and relation.external else text
 
 
-def _is_only_form(element: Any) -> bool:
+def _is_only_choice(element: Any) -> bool:
     """Whether it is what older programs show, and there is nothing for newer ones."""
     return element.tag == f"{MC}Fallback" and element.getparent().find(f"{MC}Choice") is None
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any
 
 from ragcli.loading.markup import table
 from ragcli.loading.ooxml import DGM, A, C, number
 
 _CX = "{http://schemas.microsoft.com/office/drawing/2014/chartex}"
+_DAY = re.compile(r"y{2,4}|d[^\w]*m|m[^\w]*d", re.I)
 _MOST_POINTS = 10_000  # of a chart
 
 
@@ -80,12 +82,21 @@ def _points(element: Any) -> dict[int, str]:
         value = point.findtext(f"{C}v") or ""
         if at < 0 or len(found) > _MOST_POINTS or not value.strip():
             continue
-        try:
-            value = f"{float(value):.10g}" if point.getparent().tag == f"{C}numCache" else value
-        except ValueError:
-            pass
+        if point.getparent().tag == f"{C}numCache":
+            value = _number(value, point.get("formatCode") or point.getparent().findtext(f"{C}formatCode") or "")
         found[at] = f"{value} {found[at]}" if at in found else value  # the outer level comes last
     return found
+
+
+def _number(value: str, code: str) -> str:
+    """A number as a chart shows it: a day where its format is that of days, else without needless digits."""
+    try:
+        shown = float(value)
+        if _DAY.search(code) and 1 <= shown < 2_958_466:
+            return (date(1899, 12, 30) + timedelta(days=int(shown))).isoformat()
+        return f"{shown:.10g}"
+    except ValueError:
+        return value
 
 
 def _said(element: Any) -> str:

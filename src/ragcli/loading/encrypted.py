@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 
 from ragcli.errors import LoadError
+from ragcli.loading.compound import compound
 from ragcli.loading.parts import instead
 from ragcli.loading.source import Source
 from ragcli.records import Document
@@ -27,10 +28,9 @@ def read(source: Source) -> Iterator[Document]:
 
 
 def _decrypted(source: Source) -> bytes:
-    import olefile
     from msoffcrypto.format.ooxml import OOXMLFile
 
-    with olefile.OleFileIO(io.BytesIO(source.data())) as container:
+    with compound(source.data(), "an encrypted Office file") as container:
         if any(name in _RIGHTS for entry in container.listdir(storages=True) for name in entry):
             raise LoadError(
                 "this Office file is protected by rights management (IRM): only an account that may read it opens it.",

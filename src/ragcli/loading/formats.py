@@ -73,15 +73,17 @@ FORMATS = (
            media_types=(f"{_OFFICE}.spreadsheetml.sheet",), binary=True),
     Format(name="epub", loader=f"{_HERE}.epub:read", suffixes=(".epub",), member="META-INF/container.xml",
            media_types=("application/epub+zip",), binary=True),
-    Format(name="odf", loader=f"{_HERE}.opendocument:read", suffixes=(".odt", ".ods", ".odp", ".ott", ".ots", ".otp"),
-           member="META-INF/manifest.xml", media_types=(f"{_ODF}.text", f"{_ODF}.spreadsheet", f"{_ODF}.presentation"),
-           binary=True),
+    Format(name="odf", loader=f"{_HERE}.opendocument:read", member="META-INF/manifest.xml", binary=True,
+           suffixes=(".odt", ".ods", ".odp", ".odg", ".ott", ".ots", ".otp", ".otg"),
+           media_types=tuple(f"{_ODF}.{kind}" for kind in ("text", "spreadsheet", "presentation", "graphics"))),
     Format(name="doc", loader=f"{_HERE}.libreoffice:read", suffixes=(".doc", ".dot", ".wps"), streams=("WordDocument",),
            media_types=("application/msword",), binary=True),
     Format(name="ppt", loader=f"{_HERE}.libreoffice:read", suffixes=(".ppt", ".pps", ".pot", ".dps"),
            streams=("PowerPoint Document",), media_types=("application/vnd.ms-powerpoint",), binary=True),
     Format(name="xls", loader=f"{_HERE}.xls:read", suffixes=(".xls", ".xlt", ".et"), streams=("Workbook", "Book"),
-           media_types=("application/vnd.ms-excel",), magic=(b"\x09\x08\x10\x00\x00\x06\x05\x00",), binary=True),
+           media_types=("application/vnd.ms-excel",), binary=True,
+           magic=(b"\x09\x08\x10\x00\x00\x06\x05\x00", b"\x09\x08\x08\x00\x00\x05\x05\x00", b"\x09\x04\x06\x00",
+                  b"\x09\x02\x06\x00", b"\x09\x00\x04\x00")),
     Format(name="msg", loader=f"{_HERE}.msg:read", suffixes=(".msg",), streams=("__properties_version1.0",),
            media_types=("application/vnd.ms-outlook",), binary=True),
     Format(name="encrypted", loader=f"{_HERE}.encrypted:read", streams=("EncryptedPackage",), binary=True),
@@ -99,7 +101,7 @@ FORMATS = (
            media_types=("application/x-tar", "application/gzip"), magic=(b"\x1f\x8b", b"BZh", b"\xfd7zXZ")),
     Format(name="html", loader=f"{_HERE}.html:read", suffixes=(".html", ".htm", ".xhtml"),
            media_types=("text/html", "application/xhtml+xml")),
-    Format(name="markdown", loader=f"{_HERE}.markdown:read", suffixes=(".md", ".markdown", ".mdown", ".mkd", ".qmd"),
+    Format(name="markdown", loader=f"{_HERE}.markdown:read", suffixes=(".md", ".markdown", ".mdown", ".mkd", ".qmd", ".rmd"),
            media_types=("text/markdown",), light=True),
     Format(name="rst", loader=f"{_HERE}.rst:read", suffixes=(".rst", ".rest"), media_types=("text/x-rst",), light=True),
     Format(name="asciidoc", loader=f"{_HERE}.asciidoc:read", suffixes=(".adoc", ".asciidoc", ".asc"),
@@ -246,7 +248,10 @@ def _inside_zip(source: Source, by_suffix: Format | None) -> Format:
         raise NoLoaderError(f"no loader for its content: a broken ZIP file ({error}).") from error
     for row in FORMATS:
         if row.member is not None and any(name.startswith(row.member) for name in names):
-            return row if row.name != "odf" or "content.xml" in names else BY_NAME["zip"]
+            held = {"content.xml", "encrypted-package"}.intersection(names)
+            return row if row.name != "odf" or held else BY_NAME["zip"]
+    if by_suffix is BY_NAME["odf"] and "content.xml" in names:  # its manifest is missing
+        return by_suffix
     if source.suffix in _NO_LOADER:
         raise NoLoaderError(f"no loader for its type ({source.suffix}): it is {_NO_LOADER[source.suffix]}.")
     return BY_NAME["zip"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # The only decoders that run. Others start programs (EPS) or are of no use here.
-_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "DIB", "WEBP", "GIF", "JPEG2000")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000")
 _MOST = 40_000_000  # pixels that are read; more are shrunk first
 _ICON = 48  # a picture no larger than this is no text
 _THIN = 8  # nor is one as low or as narrow
@@ -54,7 +54,7 @@ def read(source: Source) -> Iterator[Document]:
     facts = _facts(picture)
     text, spans = "", []
     for page, frame in enumerate(frames, 1):
-        where = {"page": page} if len(frames) > 1 else {}
+        where: dict[str, Any] = {"page": page} if len(frames) > 1 else {}
         try:
             pixels, dpi, whole = _pixels(source, picture, frame)
         except LoadError as error:
@@ -103,7 +103,7 @@ def _opened(data: bytes) -> Any:
     except Image.UnidentifiedImageError as error:
         raise LoadError("not readable as a picture: it is broken, or of a kind that is not known.") from error
     except _BROKEN as error:
-        raise LoadError(f"not readable as a picture: {type(error).__name__}: {_said(error)}") from error
+        raise LoadError(f"not readable as a picture: {_said(error)}") from error
 
 
 def _frames(picture: Any) -> list[int]:
@@ -139,9 +139,17 @@ def _facts(picture: Any) -> dict[str, str]:
     except _BROKEN:
         return {}
     found = {"title": title, "description": description}
-    clean = {key: " ".join(value.replace("\0", " ").split())[:500] for key, value in found.items()
+    clean = {key: " ".join(_decoded(value).replace("\0", " ").split())[:500] for key, value in found.items()
              if isinstance(value, str)}  # fmt: skip
     return {key: value for key, value in clean.items() if value and "DIGITAL CAMERA" not in value.upper()}
+
+
+def _decoded(value: str) -> str:
+    """Pillow takes all text of EXIF for Latin-1; most that is not ASCII is UTF-8."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
 
 
 def _pixels(source: Source, picture: Any, frame: int) -> tuple[NDArray[np.uint8] | None, float | None, bool]:
@@ -163,7 +171,7 @@ def _pixels(source: Source, picture: Any, frame: int) -> tuple[NDArray[np.uint8]
             try:
                 picture = _loaded_partly(source.data(), frame)
             except (*_BROKEN, Image.DecompressionBombError):
-                raise LoadError(f"not readable as a picture: {type(error).__name__}: {_said(error)}") from error
+                raise LoadError(f"not readable as a picture: {_said(error)}") from error
             whole = False
         wide, high = picture.size
         if min(wide, high) < 1 or (
@@ -178,7 +186,7 @@ def _pixels(source: Source, picture: Any, frame: int) -> tuple[NDArray[np.uint8]
             flat = _flat(picture, shrink)
             orientation = picture.getexif().get(0x0112, 1)
         except _BROKEN as error:
-            raise LoadError(f"not readable as a picture: {type(error).__name__}: {_said(error)}") from error
+            raise LoadError(f"not readable as a picture: {_said(error)}") from error
         del picture
         flat.getexif()[0x0112] = orientation if orientation in range(1, 9) else 1
         ImageOps.exif_transpose(flat, in_place=True)
@@ -262,4 +270,5 @@ def _eight_bits(picture: Any) -> Any:
 
 
 def _said(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or "broken data"
+    what = " ".join(str(error).split())[:200] or "broken data"
+    return what if isinstance(error, OSError) else f"{type(error).__name__}: {what}"

@@ -13,7 +13,7 @@ _SUFFIXES = {
     "json5": ".json5 .jsonc", "julia": ".jl", "kotlin": ".kt .kts", "less": ".less", "lisp": ".lisp .el .scm .rkt",
     "lua": ".lua", "makefile": ".mk .mak", "matlab": ".m", "nim": ".nim", "nix": ".nix", "objective-c": ".mm",
     "ocaml": ".ml .mli", "pascal": ".pas .pp .dpr", "perl": ".pl .pm", "php": ".php .phtml", "powershell": ".ps1 .psm1",
-    "prolog": ".pro", "protobuf": ".proto", "puppet": ".pp", "python": ".py .pyi .pyw", "r": ".r .rmd",
+    "prolog": ".pro", "protobuf": ".proto", "puppet": ".pp", "python": ".py .pyi .pyw", "r": ".r",
     "ruby": ".rb .rake .gemspec", "rust": ".rs", "sass": ".sass .scss", "scala": ".scala .sbt",
     "shell": ".sh .bash .zsh .ksh", "solidity": ".sol", "sql": ".sql .ddl", "svelte": ".svelte", "swift": ".swift",
     "tcl": ".tcl", "thrift": ".thrift", "toml": ".toml", "typescript": ".ts .tsx .mts .cts", "vala": ".vala",

@@ -149,7 +149,7 @@ def _places(lines: list[_Line], height: float) -> list[float]:
     found = []
     for edges, side in ((starts, -0.5), (ends, 0.5)):
         near = {edge: edges[edge] + edges[edge + 1] for edge in edges}
-        popular = sorted(near, key=lambda edge: (-near[edge], edge))
+        popular = sorted((edge for edge in near if near[edge] > 2), key=lambda edge: (-near[edge], edge))
         found += [(edge + side) * unit for edge in popular[: 2 * _CANDIDATES] if first < edge < last]
     found.sort()
     apart = [x for at, x in enumerate(found) if at == 0 or x - found[at - 1] > 1e-9]

@@ -13,7 +13,8 @@ from ragcli.records import Document
 _YAML = re.compile(r"---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|$)", re.S)
 _TOML = re.compile(r"\+\+\+[ \t]*\n(.*?\n)??\+\+\+[ \t]*(?:\n|$)", re.S)
 _KEY = re.compile(r"([A-Za-z_\u4e00-\u9fff][\w .-]*?)\s*:(?:\s+(.*))?$")
-_ATX = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$")
+_ATX = re.compile(r" {0,3}#{1,6}[ \t]+(\S.*)?")
+_LONG = 500  # characters: no title is longer
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 
@@ -45,17 +46,24 @@ def heading(text: str) -> str | None:
         if mark and (not fence or line.strip().startswith(fence)):
             fence = "" if fence else mark[1]
         elif not fence:
-            found = _ATX.match(line)
+            found = _ATX.fullmatch(line)
             if found is None and before.strip() and re.fullmatch(r" {0,3}(=+|-+)[ \t]*", line):
                 return _plain(before)
-            if found and found[1].strip():
-                return _plain(found[1])
+            if found and found[1]:
+                return _plain(_open(found[1]))
         before = "" if fence or line.startswith(("    ", "\t", "|", "-", "*", ">")) else line
     return None
 
 
+def _open(text: str) -> str:
+    """Return a heading without the marks that close it."""
+    text = text.rstrip()
+    bare = text.rstrip("#")
+    return bare.rstrip() if not bare or bare[-1] in " \t" else text
+
+
 def _plain(text: str) -> str:
-    return re.sub(r"[*`]|(?<!\w)__?|__?(?!\w)", "", _LINK.sub(r"\1", text)).strip()
+    return re.sub(r"[*`]|(?<!\w)__?|__?(?!\w)", "", _LINK.sub(r"\1", text[:_LONG])).strip()
 
 
 def front_matter(text: str) -> tuple[dict[str, Any], str]:

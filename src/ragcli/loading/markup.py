@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 _CJK = r"[\u2e80-\u303f\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uffef]"
 _CJK_BREAK = re.compile(rf"(?<={_CJK})[ \t]*\n[ \t]*(?={_CJK})")
+_HASHES = re.compile(r"#{1,6}(?:\s|$)")
 _TICKS = re.compile(r"`{3,}")
 _MOST_CELLS = 1 << 12  # columns, and rows that one cell may span
 
@@ -27,6 +28,11 @@ def flowed(text: str) -> str:
     if "\n" in text:
         text = _CJK_BREAK.sub("", text)
     return " ".join(text.split())
+
+
+def paragraph(text: str) -> str:
+    """Return the text of a paragraph such that it is not read as a heading."""
+    return f"\\{text}" if _HASHES.match(text) else text
 
 
 def fenced(code: str, language: str = "") -> str:
@@ -61,3 +67,23 @@ def spread(rows: Iterable[Iterable[tuple[str, int, int]]]) -> list[list[str]]:
         skip_taken()
         grid.append(line)
     return grid
+
+
+def item(prefix: str, blocks: Sequence[str], *, indent: str | None = None) -> str:
+    """Return blocks as an item of a list: the first after the prefix, all other lines indented.
+
+    Args:
+        prefix: the mark, ``- `` or ``1. ``, with what stands before the text.
+        blocks: what is in the item.
+        indent: of the other lines; as wide as the prefix where nothing else is said.
+    """
+    indent = " " * len(prefix) if indent is None else indent
+    parts: list[str] = []
+    for at, block in enumerate(blocks):
+        is_list = block.startswith(("- ", "1. "))
+        parts += ["\n" if is_list and at == 1 and "\n" not in parts[0] else "\n\n", block] if parts else [block]
+    text = "".join(parts)
+    if text.startswith(("```", "| ", "- ")) and len(prefix) > 3:
+        text = "\n" + text
+    lines = text.split("\n")
+    return "\n".join([(prefix + lines[0]).rstrip(), *(indent + line if line else "" for line in lines[1:])])

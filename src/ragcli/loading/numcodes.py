@@ -36,6 +36,7 @@ class Format:
 
     sections: tuple[Section, ...]
     text: Section | None
+    conditional: bool  # which section a number takes is said by comparisons, not by its sign
 
     @property
     def shows(self) -> bool:
@@ -45,7 +46,7 @@ class Format:
     def choose(self, value: float) -> tuple[int, float]:
         """Return which section a number takes, and the number without the sign that the section itself shows."""
         sections = self.sections
-        if any(section.condition for section in sections):
+        if self.conditional:
             for at, section in enumerate(sections):
                 if section.condition is None or _meets(value, section.condition):
                     sign, limit = section.condition or ("", 0.0)
@@ -79,7 +80,8 @@ def compiled(code: str) -> Format | None:
     sections = [_section(part) for part in parts]
     text = sections[3] if len(sections) > 3 else next((one for one in sections if "@" in one.tokens), None)
     numbers = [one for one in sections[:3] if one is not text or len(sections) == 1] or sections[:1]
-    return Format(tuple(numbers), text if text is not None and "@" in text.tokens else None)
+    conditional = any(one.condition for one in numbers)
+    return Format(tuple(numbers), text if text is not None and "@" in text.tokens else None, conditional)
 
 
 def _section(parts: list[str]) -> Section:

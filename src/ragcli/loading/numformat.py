@@ -48,7 +48,7 @@ def general(value: float) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def shown(value: float, code: str, *, date1904: bool = False) -> str:
+def shown(value: float, code: str, date1904: bool = False) -> str:
     """Return a number as a format shows it.
 
     Args:

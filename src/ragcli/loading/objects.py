@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import struct
+from typing import Any
 
+from ragcli.loading.compound import compound
 from ragcli.loading.source import Source
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -25,30 +26,43 @@ def embedded(source: Source, name: str, data: bytes, kind: str = "") -> tuple[st
     base = name.rpartition("/")[2]
     if not data.startswith(_OLE):
         return base, data
-    import olefile
-
     what = f" ({kind})" if kind else ""
     try:
-        with olefile.OleFileIO(io.BytesIO(data)) as container:
-            streams = {entry[0]: entry for entry in container.listdir()}
+        with compound(data, "an embedded object") as container:
+            streams = {entry[0] for entry in container.listdir()}
             for stream, suffix in _STREAMS.items():
                 if stream in streams:
                     return base.rpartition(".")[0] + suffix, data
-            if "Package" in streams:
-                inner = container.openstream("Package").read()
-                return base.rpartition(".")[0] + _suffix(kind), inner
-            if _NATIVE in streams:
-                found = _native(container.openstream(_NATIVE).read())
-                if found is not None:
-                    return found
-            for stream in ("CONTENTS", "EmbeddedOdf"):
-                if stream in streams:
-                    inner = container.openstream(stream).read()
-                    return base.rpartition(".")[0] + (".pdf" if inner.startswith(b"%PDF") else ""), inner
+            found = held(container, [], base.rpartition(".")[0], kind)
     except Exception as error:  # noqa: BLE001  whatever the library raises on a broken container
         source.lose(f"the embedded object {base}{what} is broken ({error})", kind="warning", part=name)
         return None
-    source.lose(f"the embedded object {base}{what} holds no file that can be read", kind="skipped", part=name)
+    if found is None:
+        source.lose(f"the embedded object {base}{what} holds no file that can be read", kind="skipped", part=name)
+    return found
+
+
+def held(container: Any, storage: list[str], name: str, kind: str = "") -> tuple[str, bytes] | None:
+    """Return the file name and the bytes of a file that a storage of a compound file holds; None where there is none.
+
+    Args:
+        container: the compound file.
+        storage: the path of the storage.
+        name: of the object, without a suffix.
+        kind: what the outer file calls it: ``Excel.Sheet.12``.
+    """
+    deep = len(storage)
+    streams = {entry[deep] for entry in container.listdir() if entry[:deep] == storage and len(entry) == deep + 1}
+    if "Package" in streams:
+        return name + _suffix(kind), container.openstream([*storage, "Package"]).read()
+    if _NATIVE in streams:
+        found = _native(container.openstream([*storage, _NATIVE]).read())
+        if found is not None:
+            return found
+    for stream in ("CONTENTS", "EmbeddedOdf"):
+        if stream in streams:
+            data: bytes = container.openstream([*storage, stream]).read()
+            return name + (".pdf" if data.startswith(b"%PDF") else ""), data
     return None
 
 

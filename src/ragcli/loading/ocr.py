@@ -7,33 +7,31 @@ in `ocr_text`; ruled tables are found in `ocr_tables`.
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 import math
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from ragcli.errors import MissingExtraError, ModelError
+from ragcli.errors import MissingExtraError
+from ragcli.loading.ocr_engine import Engine, available, engine, threads
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Image = NDArray[np.uint8]
-    Quads = NDArray[np.float32]  # lines x 4 corners (from the top left, clockwise) x 2 (x, y)
+    from ragcli.loading import ocr_tables
+    from ragcli.loading.ocr_engine import Image, Quads
 
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
+__all__ = ["Recognized", "available", "recognize", "threads"]
 
 _SURE = 0.5  # lines below are noise; they still lower the confidence of the page
 _AREA = 650_000  # pixels on which lines are looked for: A4 at 82 dots an inch
 _DPI = 82
 _SMALL = 15.0  # lines lower than this, in pixels, are looked for again on a larger copy
 _HIGH = 60.0  # lines of a page that is made smaller, in pixels; the model looks at 48
-_TALL = 1.5  # a line this many times higher than wide is turned, or written downwards
+_TALL = 1.5  # a line this many times higher than wide may be turned, or written downwards
+_LONG = 2.5  # a line this many times longer says which way a page runs
+_CLEAR = 0.85  # lines are read as they should be
+_LEAST = 8  # a picture as low or narrow as this holds no text
 _STRIP = 3.0  # a page this many times longer than wide is looked at in strips
 _SAMPLE = 12  # lines that say which side is up
 _FEW = 4  # of them are read
@@ -55,20 +53,6 @@ class Recognized(NamedTuple):
     angle: int
 
 
-def available() -> bool:
-    """Whether the extra is installed."""
-    return importlib.util.find_spec("rapidocr") is not None
-
-
-def threads(n: int) -> None:
-    """Set how many threads recognition may take from now on; all cores unless this is called."""
-    global _engines
-    if _engines is not None and _engines.threads != n:
-        _engines.close()
-        _engines = None
-    _Engines.wanted = max(1, n)
-
-
 def recognize(image: Image, *, dpi: float | None = None) -> Recognized:
     """Read the text of a picture.
 
@@ -82,12 +66,12 @@ def recognize(image: Image, *, dpi: float | None = None) -> Recognized:
     """
     if not available():
         raise MissingExtraError("OCR", "ocr")
-    import numpy as np
-
     from ragcli.loading import ocr_tables, ocr_text
 
-    engines = _loaded()
-    page = _turned(engines, image, dpi)
+    if min(image.shape[:2]) < _LEAST:
+        return Recognized("", 0.0, 0, 0)
+    models = engine()
+    page = _turned(models, image, dpi)
     if not len(page.quads):
         return Recognized("", 0.0, 0, 0)
     image, quads = _shrunk(page.image, page.quads)
@@ -97,7 +81,7 @@ def recognize(image: Image, *, dpi: float | None = None) -> Recognized:
         skew = _skew(quads)
         grids = ocr_tables.find(image, skew)
         quads = ocr_tables.split(quads, grids, skew)
-    read = engines.each(lambda quad: _read(engines, image, quad), list(quads))
+    read = models.each(lambda quad: _read(models, image, quad), list(quads))
     boxes = ocr_text.boxes(quads.tolist(), skew, downwards=page.downwards)
     lines = [ocr_text.Line(text, box) for box, (text, sure) in zip(boxes, read, strict=True) if text and sure >= _SURE]
     weight = sum(len(text) for text, _ in read)
@@ -121,94 +105,18 @@ class _Page(NamedTuple):
     downwards: bool = False
 
 
-class _Engines:
-    """The three models, and the threads that share the lines of a page."""
-
-    wanted: int | None = None
-
-    def __init__(self) -> None:
-        import rapidocr
-
-        logging.getLogger("RapidOCR").disabled = True
-        self.threads = self.wanted or os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="ocr") if self.threads > 1 else None
-        folder = Path(rapidocr.__file__).parent / "models"
-        paths = {}
-        for kind in ("Det", "Cls", "Rec"):
-            # A path that is given is never downloaded, whatever the version takes as its default.
-            found = sorted(folder.glob(f"*_{kind.lower()}_*.onnx")) or sorted(folder.glob(f"*_{kind.lower()}.onnx"))
-            if not found:
-                raise ModelError(f"no model '{kind}' in the installed rapidocr.", hint="pip install -U 'ragcli[ocr]'")
-            paths[f"{kind}.model_path"] = str(found[0])
-
-        def engine(kind: str, threads: int, **more: Any) -> Any:
-            return rapidocr.RapidOCR(
-                params={
-                    "Global.use_det": kind == "Det",
-                    "Global.use_cls": kind == "Cls",
-                    "Global.use_rec": kind == "Rec",
-                    "Global.log_level": "critical",
-                    "Global.min_side_len": 1,
-                    "Global.max_side_len": 1_000_000,
-                    "Global.width_height_ratio": -1,
-                    "Global.min_height": 1,
-                    "EngineConfig.onnxruntime.intra_op_num_threads": threads,
-                    **paths,
-                    **more,
-                }
-            )
-
-        # Only the search uses threads inside the model; lines are read side by side.
-        size = {"Det.limit_type": "max", "Det.limit_side_len": 1_000_000, "Det.max_candidates": 5000}
-        self.detector = engine("Det", self.threads, **size)
-        self.classifier = engine("Cls", 1)
-        self.recognizer = engine("Rec", 1, **{"EngineConfig.onnxruntime.enable_cpu_mem_arena": True})
-
-    def each(self, function: Callable[[_In], _Out], items: Sequence[_In]) -> list[_Out]:
-        """Apply a function to each item, on all threads."""
-        if self._pool is None:
-            return [function(item) for item in items]
-        return list(self._pool.map(function, items))
-
-    def is_over(self, crop: Image) -> bool:
-        """Whether a line is upside down, at first sight."""
-        return bool(self.classifier(crop).cls_res[0][0] == "180")
-
-    def read(self, crop: Image) -> tuple[str, float]:
-        """Read one line, and say how sure that is."""
-        import numpy as np
-
-        found = self.recognizer(np.ascontiguousarray(crop[:, :, ::-1]))
-        return (found.txts[0].strip(), float(found.scores[0])) if found.txts else ("", 0.0)
-
-    def close(self) -> None:
-        """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
-
-
-_engines: _Engines | None = None
-
-
-def _loaded() -> _Engines:
-    global _engines
-    if _engines is None:
-        _engines = _Engines()
-    return _engines
-
-
-def _find(engines: _Engines, image: Image, dpi: float | None) -> Quads:
+def _find(models: Engine, image: Image, dpi: float | None) -> Quads:
     """Return where the lines of a page are; of a very long one, strip by strip."""
     import numpy as np
 
     high, wide = image.shape[:2]
     if high <= _STRIP * wide or high < 2000:
-        return _find_in(engines, image, dpi)
+        return _find_in(models, image, dpi)
     found = []
     top = 0
     while top < high:
         bottom = high if top + 1.5 * _STRIP * wide >= high else _blank_row(image, top + int((_STRIP - 1) * wide), wide)
-        quads = _find_in(engines, image[top:bottom], dpi)
+        quads = _find_in(models, image[top:bottom], dpi)
         found.append(quads + np.array([0, top], np.float32))
         top = bottom
     return np.concatenate(found)
@@ -222,22 +130,22 @@ def _blank_row(image: Image, start: int, room: int) -> int:
     return start + int(np.convolve(changes, np.ones(9), "same").argmin())
 
 
-def _find_in(engines: _Engines, image: Image, dpi: float | None) -> Quads:
-    import numpy as np
-
+def _find_in(models: Engine, image: Image, dpi: float | None) -> Quads:
     high, wide = image.shape[:2]
     least = math.sqrt(_AREA / (high * wide))
     scale = min(least if dpi is None else min(max(_DPI / dpi, least), 2 * least), 1.5)
-    quads = _find_at(engines, image, scale)
-    usual = float(np.median(np.minimum(*_sides(quads)))) * scale if len(quads) else _SMALL / 2
+    quads = _find_at(models, image, scale)
+    if not len(quads) and _is_blank(image, scale):
+        return quads
+    usual = _usual(quads) * scale if len(quads) else 0.9 * _SMALL
     if usual < _SMALL and scale < 1.5:
-        again = _find_at(engines, image, min(scale * min(1.6 * _SMALL / usual, 2.5), 2.0))
+        again = _find_at(models, image, min(scale * min(1.6 * _SMALL / usual, 2.5), 2.0))
         if len(again) >= len(quads):
             return again
     return quads
 
 
-def _find_at(engines: _Engines, image: Image, scale: float) -> Quads:
+def _find_at(models: Engine, image: Image, scale: float) -> Quads:
     """Return where lines are, looking at a copy of another size with a margin around it."""
     import cv2
     import numpy as np
@@ -248,15 +156,30 @@ def _find_at(engines: _Engines, image: Image, scale: float) -> Quads:
     margin = 24
     colour = [int(value) for value in np.median(edges, axis=0)]
     copy = cv2.copyMakeBorder(copy, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=colour)
-    boxes = engines.detector(copy[:, :, ::-1]).boxes
-    if boxes is None or not len(boxes):
-        return np.empty((0, 4, 2), np.float32)
-    quads = (np.asarray(boxes, np.float32) - margin) / np.array(
-        [size[0] / image.shape[1], size[1] / image.shape[0]], np.float32
-    )
+    factor = np.array([size[0] / image.shape[1], size[1] / image.shape[0]], np.float32)
+    quads: Quads = (models.find(copy) - margin) / factor
     limits = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float32)
-    quads = np.clip(quads, 0, limits)
-    return quads[np.minimum(*_sides(quads)) > 3]
+    quads = np.clip(quads, 0, limits).astype(np.float32)
+    sides = _sides(quads)
+    return quads[(sides[0] > 3) & (sides[1] > 3)]
+
+
+def _is_blank(image: Image, scale: float) -> bool:
+    """Whether hardly anything stands out of a page."""
+    import cv2
+    import numpy as np
+
+    size = (max(2, round(image.shape[1] * scale)), max(2, round(image.shape[0] * scale)))
+    copy = cv2.resize(np.ascontiguousarray(image[:, :, 1]), size, interpolation=cv2.INTER_AREA).astype(np.int16)
+    return bool((np.abs(np.diff(copy, axis=1)) > 30).mean() < 2e-4)
+
+
+def _usual(quads: Quads) -> float:
+    """How high lines are, mostly."""
+    import numpy as np
+
+    wide, high = _sides(quads)
+    return float(np.median(np.where(wide < high, wide, high)))
 
 
 def _sides(quads: Quads) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -266,27 +189,28 @@ def _sides(quads: Quads) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return np.linalg.norm(quads[:, 0] - quads[:, 1], axis=1), np.linalg.norm(quads[:, 0] - quads[:, 3], axis=1)
 
 
-def _turned(engines: _Engines, image: Image, dpi: float | None) -> _Page:
+def _turned(models: Engine, image: Image, dpi: float | None) -> _Page:
     """Find the lines of a page, and which side of it is up."""
     import numpy as np
 
-    quads = _find(engines, image, dpi)
+    quads = _find(models, image, dpi)
     wide, high = _sides(quads)
-    if high[high > _TALL * wide].sum() <= wide[wide > _TALL * high].sum():
+    if high[high > _LONG * wide].sum() <= wide[wide > _LONG * high].sum():
         crops = _longest(image, quads)
-        over = sum(engines.is_over(crop) for crop in crops)
-        if over * 4 > len(crops) and _sure(engines, crops[:_FEW], 2) > _sure(engines, crops[:_FEW], 0):
+        over = sum(models.is_over(crop) for crop in crops)
+        if over * 4 > len(crops) and _sure(models, crops[:_FEW], 2) > _sure(models, crops[:_FEW], 0):
             return _Page(np.rot90(image, 2), _over(quads, image), 2)
         return _Page(image, quads)
     side = np.rot90(image)
-    found = _find(engines, side, dpi)
+    found = _find(models, side, dpi)
     crops = _longest(side, found)[:_FEW]
     columns = [_upended(crop) for crop in crops]
-    left, right, down = _sure(engines, crops, 0), _sure(engines, crops, 2), _sure(engines, columns, 0)
-    if down > max(left, right):
-        return _Page(image, quads, downwards=True)
+    left, right = _sure(models, crops, 0), _sure(models, crops, 2)
     if right > left:
         return _Page(np.rot90(side, 2), _over(found, side), 3)
+    # Lines written downwards can be read lying on their left side, too; turned ones make no sense upended.
+    if _sure(models, columns, 0) > min(_CLEAR, left):
+        return _Page(image, quads, downwards=True)
     return _Page(side, found, 1)
 
 
@@ -306,11 +230,11 @@ def _longest(image: Image, quads: Quads) -> list[Image]:
     return [_cut(image, quads[at]) for at in np.argsort(-wide)[:_SAMPLE] if wide[at] > 2 * high[at]]
 
 
-def _sure(engines: _Engines, crops: Sequence[Image], turn: int) -> float:
-    """How surely lines are read after so many quarter turns."""
+def _sure(models: Engine, crops: Sequence[Image], turn: int) -> float:
+    """How surely lines are read after a number of quarter turns."""
     import numpy as np
 
-    read = engines.each(engines.read, [np.rot90(crop, turn) for crop in crops])
+    read = models.each(models.read, [np.rot90(crop, turn) for crop in crops])
     return sum(sure for _, sure in read) / len(read) if read else 0.0
 
 
@@ -319,7 +243,7 @@ def _shrunk(image: Image, quads: Quads) -> tuple[Image, Quads]:
     import cv2
     import numpy as np
 
-    usual = float(np.median(np.minimum(*_sides(quads))))
+    usual = _usual(quads)
     if usual <= 1.5 * _HIGH:
         return image, quads
     size = (max(1, round(image.shape[1] * _HIGH / usual)), max(1, round(image.shape[0] * _HIGH / usual)))
@@ -342,16 +266,20 @@ def _skew(quads: Quads) -> float:
     return float(angles[order][np.searchsorted(weights, weights[-1] / 2)])
 
 
-def _read(engines: _Engines, image: Image, quad: NDArray[np.float32]) -> tuple[str, float]:
+def _read(models: Engine, image: Image, quad: NDArray[np.float32]) -> tuple[str, float]:
     """Read one line. A tall one may stand upright (a single letter), be turned, or be written downwards."""
     import numpy as np
 
     crop = _cut(image, quad)
     high, wide = crop.shape[:2]
     if high <= _TALL * wide:
-        return engines.read(crop)
-    ways = [_upended(np.rot90(crop)), crop if high < 3 * wide else np.rot90(crop), np.rot90(crop, 3)]
-    return max((engines.read(way) for way in ways), key=lambda found: found[1])
+        return models.read(crop)
+    best = ("", 0.0)
+    for turn in (0, 1, 3) if high <= _LONG * wide else (1, 3):
+        best = max(best, models.read(np.rot90(crop, turn)), key=lambda found: found[1])
+        if best[1] > _CLEAR:
+            return best
+    return max(best, models.read(_upended(np.rot90(crop))), key=lambda found: found[1])
 
 
 def _cut(image: Image, quad: NDArray[np.float32]) -> Image:

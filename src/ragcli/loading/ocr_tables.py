@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ragcli.loading.layout import Box
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _SIZE = 1600  # pixels of the longer side of the copy that rules are looked for on
 _RULE = 40  # the least length of a rule on it
+_THICK = 9  # what is thicker on it is none
 _MOST = 200  # rules of a table each way
 
 
@@ -53,8 +55,11 @@ def find(image: NDArray[np.uint8], skew: float) -> list[Grid]:
         shift = turn[:, 2]
     else:
         shift = np.zeros(2)
+    if np.median(grey) < 128:
+        grey = 255 - grey  # light on dark
     ink = cv2.adaptiveThreshold(grey, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 12)
     ink = cv2.dilate(ink, np.ones((2, 2), np.uint8))
+    ink &= 1 - cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((_THICK, _THICK), np.uint8))  # no rules: areas
     flat = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((1, _RULE), np.uint8))
     tall = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((_RULE, 1), np.uint8))
     count, labels, facts, _ = cv2.connectedComponentsWithStats(cv2.dilate(flat | tall, np.ones((5, 5), np.uint8)))
@@ -96,7 +101,7 @@ def _rules(ink: Any, whole: int) -> list[float]:
             run.append(at)
         elif run:
             middle = sum(run) / len(run)
-            if not found or middle - found[-1] > 8:
+            if len(run) < 2 * _THICK and (not found or middle - found[-1] > _THICK):
                 found.append(middle)
             run = []
     return found
@@ -117,7 +122,7 @@ def split(quads: NDArray[np.float32], grids: list[Grid], skew: float) -> NDArray
         room = 0.5 * (box.bottom - box.top)
         cuts = [x for x in grid.columns if box.left + room < x < box.right - room] if grid else []
         shares = [0.0, *((x - box.left) / (box.right - box.left) for x in cuts), 1.0]
-        for start, end in zip(shares, shares[1:], strict=False):
+        for start, end in pairwise(shares):
             top = quad[1] - quad[0]
             bottom = quad[2] - quad[3]
             parts.append([quad[0] + start * top, quad[0] + end * top, quad[3] + end * bottom, quad[3] + start * bottom])

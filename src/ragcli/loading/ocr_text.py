@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 # Scripts that are written without spaces between words, with their punctuation.
 _CJK = r"[\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff65\U00020000-\U0003ffff“”‘’…—]"
+# Marks that are read as narrow though they stand between Chinese letters.
+_FULL = dict(zip(",;:?!", "，；：？！", strict=True))
+_HALF = re.compile(rf"(?<={_CJK})[,;:?!](?={_CJK}|$)")
 _NO_SPACE = re.compile(rf"{_CJK}$"), re.compile(rf"^{_CJK}")
+_WORD = re.compile(rf"^\W*(?:{_CJK}|[^\s]*)")  # what cannot be divided at the start of a line
 _HYPHEN = re.compile(r"[a-z]{2}[-\u2010\u00ad]$")
 _ITEM = re.compile(r"(?:[•●○■□◆◇▪·–-]\s*\S|(?:\d{1,2}|[a-zA-Z])[.)、）]\s*\D|[（(][\d一二三四五六七八九十]{1,3}[）)]"
                    r"|[一二三四五六七八九十]{1,3}、|第[\d一二三四五六七八九十百]{1,4}[条章节])")  # fmt: skip
@@ -68,7 +73,7 @@ def assemble(lines: Sequence[Line], grids: Sequence[Grid] = ()) -> str:
             members[at].append(line)
     for n, grid in enumerate(grids):
         if members[n]:  # for the order, a table is lines as wide as it is
-            for top, bottom in zip(grid.rows, grid.rows[1:], strict=False):
+            for top, bottom in pairwise(grid.rows):
                 middle = (top + bottom) / 2
                 items.append(n)
                 places.append(Box(grid.columns[0], middle - height / 2, grid.columns[-1], middle + height / 2))
@@ -127,8 +132,8 @@ def _ruled(lines: Sequence[Line], grid: Grid) -> str:
     for (down, across), inside in cells.items():
         text = ""
         for row in rows([line.box for line in inside]):
-            for at in row:
-                text = _join(text, inside[at].text)
+            for n in row:
+                text = _join(text, inside[n].text)
         written[down][across] = text
     used = [n for n in range(len(grid.columns) - 1) if any(row[n] for row in written)]
     return table([[row[n] for n in used] for row in written])
@@ -141,7 +146,7 @@ def _paragraphs(lines: Sequence[Line], height: float) -> list[_Paragraph | str]:
     cells: list[list[Line]] = []
     for indices in rows([line.box for line in lines]):
         row = [lines[at] for at in indices]
-        apart = any(other.box.left - one.box.right > 1.2 * height for one, other in zip(row, row[1:], strict=False))
+        apart = any(other.box.left - one.box.right > 1.2 * height for one, other in pairwise(row))
         if apart:
             found += _prose(run, height)
             run = []
@@ -170,7 +175,8 @@ def _unruled(table_rows: list[list[Line]], height: float) -> list[_Paragraph | s
             for cell in row:
                 into[sum(left <= cell.box.left for left, _ in columns) - 1] = cell.text
         return [table(written)]
-    return ["\n".join(" | ".join(cell.text for cell in row) for row in merged)]
+    bar = " | " if len(merged) > 1 else " "
+    return ["\n".join(bar.join(cell.text for cell in row) for row in merged)]
 
 
 def _cells(row: Sequence[Line], height: float) -> list[Line]:
@@ -191,12 +197,13 @@ def _prose(table_rows: list[list[Line]], height: float) -> list[_Paragraph | str
         return []
     merged = [_cells(row, math.inf)[0] for row in table_rows]
     left, right = min(row.box.left for row in merged), max(row.box.right for row in merged)
-    gaps = [max(0.0, lower.box.top - upper.box.bottom) for upper, lower in zip(merged, merged[1:], strict=False)]
-    usual = median(gaps) if gaps else 0.0
+    steps = [(lower.box.top + lower.box.bottom - upper.box.top - upper.box.bottom) / 2
+             for upper, lower in pairwise(merged)]  # fmt: skip
+    usual = min(median(steps), 2 * height) if steps else 0.0
     found: list[_Paragraph | str] = []
     start = 0
     for at in range(1, len(merged) + 1):
-        if at < len(merged) and not _breaks(merged[at - 1], merged[at], gaps[at - 1], usual, left, right):
+        if at < len(merged) and not _breaks(merged[at - 1], merged[at], steps[at - 1] > 1.25 * usual, left, right):
             continue
         text = ""
         for row in merged[start:at]:
@@ -204,23 +211,23 @@ def _prose(table_rows: list[list[Line]], height: float) -> list[_Paragraph | str
         high = median(row.box.bottom - row.box.top for row in merged[start:at])
         full = right - merged[at - 1].box.right < 1.5 * height and right - left > 8 * height
         indented = at - start > 1 and merged[start].box.left - left > 0.8 * height
-        found.append(_Paragraph(text, full, indented, high))
+        found.append(_Paragraph(_HALF.sub(lambda mark: _FULL[mark[0]], text), full, indented, high))
         start = at
     return found
 
 
-def _breaks(upper: Line, lower: Line, gap: float, usual: float, left: float, right: float) -> bool:
+def _breaks(upper: Line, lower: Line, apart: bool, left: float, right: float) -> bool:
     """Whether a new paragraph begins with the lower line."""
     height = min(upper.box.bottom - upper.box.top, lower.box.bottom - lower.box.top)
     if max(upper.box.bottom - upper.box.top, lower.box.bottom - lower.box.top) > 1.4 * height:
         return True
-    if gap > usual + 0.4 * height or _ITEM.match(lower.text):
+    if apart or _ITEM.match(lower.text):
         return True
     if lower.box.left - left > 0.8 * height and lower.box.left - upper.box.left > 0.8 * height:
         return True
     # Ragged lines end where the next word found no room; a last line ends before.
     letter = (lower.box.right - lower.box.left) / max(1, len(lower.text))
-    word = 1 if _NO_SPACE[1].match(lower.text) else len(lower.text.partition(" ")[0]) + 1
+    word = len(_WORD.findall(lower.text)[0])
     return right - upper.box.right > word * letter + 1.5 * height
 
 

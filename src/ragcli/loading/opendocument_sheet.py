@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ragcli.loading.opendocument_styles import DRAW, OFFICE, TABLE, TEXT, attribute_number
-from ragcli.loading.opendocument_text import Writer
+from ragcli.loading.opendocument_text import ANNOTATIONS, Writer
 from ragcli.loading.sheets import Range, cell_name, written
 from ragcli.loading.source import Source
 
 SHEET, ROW = f"{TABLE}table", f"{TABLE}table-row"
 _CELLS = (f"{TABLE}table-cell", f"{TABLE}covered-table-cell")
 _P = f"{TEXT}p"
-_ANNOTATION = f"{OFFICE}annotation"
 _REPEATED = f"{TABLE}number-columns-repeated"
+_WIDE, _DEEP = f"{TABLE}number-columns-spanned", f"{TABLE}number-rows-spanned"
 _TYPE, _VALUE = f"{OFFICE}value-type", f"{OFFICE}value"
 _MOST_REPEATED = 1_000_000  # cells with text in a file that repeat the one before
 _DURATION = re.compile(r"PT(\d+)H(\d+)M(\d+(?:[.,]\d+)?)S")
@@ -79,7 +79,7 @@ class Sheets:
             again = 1 if cell.get(_REPEATED) is None else attribute_number(cell, "number-columns-repeated", TABLE)
             text = self._cell(cell, column)
             if text:
-                if len(cell.attrib) > 2:
+                if cell.get(_WIDE) is not None or cell.get(_DEEP) is not None:
                     self._merge(cell, column)
                 if again > 1:
                     again_here = self._taken(again, 1)
@@ -116,9 +116,11 @@ class Sheets:
             return _value(cell) if cell.attrib else ""
         lines: list[str] = []
         for child in cell.iterchildren():
-            if child.tag == _ANNOTATION:
-                if said := self._writer.comment(child):
-                    self._asides.append(f"{cell_name(self._at, column)}: {said}")
+            if child.tag in ANNOTATIONS:
+                who, said = self._writer.comment(child)
+                if said:
+                    name = cell_name(self._at, column)
+                    self._asides.append(f"Comment ({name}): {f'{who}: ' if who else ''}{said}")
             elif isinstance(child.tag, str) and child.tag.startswith(DRAW):
                 self._asides += self._writer.shape(child)
             elif child.tag == SHEET:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ragcli.loading.drawing import linked
 from ragcli.loading.markup import fenced, table
 from ragcli.loading.opendocument_styles import (
     DRAW,
@@ -19,11 +20,13 @@ from ragcli.loading.opendocument_styles import (
     Styles,
     attribute_number,
 )
+from ragcli.loading.page_headers import says_something
 from ragcli.loading.source import Source
 
 _CHART = "{urn:oasis:names:tc:opendocument:xmlns:chart:1.0}"
 _MATH = "{http://www.w3.org/1998/Math/MathML}"
 
+ANNOTATIONS = (f"{OFFICE}annotation", "{http://openoffice.org/2009/office}annotation")
 _PARAGRAPHS = (f"{TEXT}p", f"{TEXT}h")
 _CELLS = (f"{TABLE}table-cell", f"{TABLE}covered-table-cell")
 _LEFT_OUT = {
@@ -50,26 +53,14 @@ _SHAPES = {
         "connector", "caption", "measure", "custom-shape",
     )
 }  # fmt: skip
+_OBJECTS = (f"{DRAW}object", f"{DRAW}object-ole")
 _PAGE_FIELDS = {f"{TEXT}page-number", f"{TEXT}page-count", f"{TEXT}sheet-name", f"{TEXT}page-continuation"}
 _FILE_NAME = re.compile(r"\S+\.(?:png|jpe?g|gif|emf|wmf|svg|bmp|tiff?|webp)", re.I)
 _SPACES = re.compile(r"[ \t\r\n]+")
-_ITEM = re.compile(r"\s*(?:- |\d+\. )")
 _DEEPEST = 60  # elements in each other: deeper ones give their words only
 _DEEPEST_OBJECT = 3
 _MOST_REPEATED = 1000  # rows and cells of a table in a text
 _MOST_SPACES = 100
-
-
-def joined(blocks: list[str]) -> str:
-    """Join blocks to a text: items of a list line by line, all else with a blank line between."""
-    pieces: list[str] = []
-    before = ""
-    for block in blocks:
-        if pieces:
-            pieces.append("\n" if _ITEM.match(block) and _ITEM.match(before) else "\n\n")
-        pieces.append(block)
-        before = block
-    return "".join(pieces)
 
 
 class Writer:
@@ -80,9 +71,18 @@ class Writer:
         styles: of the file.
         objects: returns the root of an embedded object by the reference to it, or None.
         data: whether the values of charts are written: those of a sheet are in its cells.
+        page_fields: whether the number of the page is written where a text names it.
     """
 
-    def __init__(self, source: Source, styles: Styles, objects: Callable[[str], Any], *, data: bool = True) -> None:
+    def __init__(
+        self,
+        source: Source,
+        styles: Styles,
+        objects: Callable[[str], Any],
+        *,
+        data: bool = True,
+        page_fields: bool = True,
+    ) -> None:
         self.pictures = 0
         self.unread = 0
         self.contents = 0
@@ -96,7 +96,7 @@ class Writer:
         self._deep = 0
         self._objects_deep = 0
         self._in_cell = 0
-        self._page_fields = True
+        self._page_fields = page_fields
 
     def notes(self) -> list[str]:
         """Footnotes and endnotes met so far."""
@@ -149,7 +149,7 @@ class Writer:
             yield from self._table(element)
         elif tag in _SHAPES:
             yield from self.shape(element)
-        elif tag == f"{OFFICE}annotation":
+        elif tag in ANNOTATIONS:
             yield from self._comment(element)
         elif tag == f"{TEXT}table-of-content":
             self.contents += 1
@@ -160,7 +160,7 @@ class Writer:
 
     def headers(self, masters: list[Any]) -> list[str]:
         """Return what headers and footers of pages say, each once; page numbers and the like are left out."""
-        self._page_fields = False
+        before, self._page_fields = self._page_fields, False
         found: dict[str, None] = {}
         for master in masters:
             for part in master.iterchildren():
@@ -168,9 +168,9 @@ class Writer:
                     numbered = any(next(part.iter(field), None) is not None for field in _PAGE_FIELDS)
                     for block in self.blocks(part):
                         block = block.lstrip("# ")
-                        if any(map(str.isalpha, block)) and not (numbered and len(block.strip()) < 10):
+                        if says_something(block, numbered=numbered):
                             found[block.strip()] = None
-        self._page_fields = True
+        self._page_fields = before
         return list(found)
 
     def _paragraph(self, element: Any, mark: str = "") -> Iterator[str]:
@@ -205,7 +205,7 @@ class Writer:
                 pieces.append("\n")
             elif tag == f"{TEXT}note":
                 pieces.append(self._note(child))
-            elif tag == f"{OFFICE}annotation":
+            elif tag in ANNOTATIONS:
                 asides.append(child)
             elif tag in _SHAPES:
                 formula = self._formula(child)
@@ -213,9 +213,12 @@ class Writer:
                     asides.append(child)
                 else:
                     pieces.append(formula)
+            elif tag == f"{TEXT}a" and deep < _DEEPEST:
+                inner: list[str] = []
+                self._inline(child, inner, asides, deep + 1)
+                pieces.append(linked("".join(inner), child.get(f"{XLINK}href") or ""))
             elif tag == f"{TEXT}ruby":
-                base, above = ("".join(map(str, part.itertext())) for part in _pair(child))
-                pieces.append(f"{base}({above})" if above.strip() else base)
+                pieces.append(_ruby(child))
             elif tag in (f"{TEXT}hidden-text", f"{TEXT}conditional-text") and not child.text:
                 pieces.append(child.get(f"{TEXT}string-value") or "")
             elif not isinstance(tag, str) or tag in _LEFT_OUT or (tag in _PAGE_FIELDS and not self._page_fields):
@@ -239,15 +242,15 @@ class Writer:
         return mark
 
     def _comment(self, element: Any) -> Iterator[str]:
-        author = " ".join((element.findtext("{*}creator") or "").split())
-        text = " ".join(" ".join(block for child in element.iterchildren(*_PARAGRAPHS, f"{TEXT}list")
-                                 for block in self._block(child)).split())  # fmt: skip
+        author, text = self.comment(element)
         if text:
             yield f"Comment ({author}): {text}" if author else f"Comment: {text}"
 
-    def comment(self, element: Any) -> str:
-        """Return what a comment says, with its author."""
-        return " ".join(self._comment(element))
+    def comment(self, element: Any) -> tuple[str, str]:
+        """Return the author of a comment, and what it says."""
+        author = " ".join((element.findtext("{*}creator") or "").split())
+        paragraphs = element.iterchildren(*_PARAGRAPHS, f"{TEXT}list")
+        return author, " ".join(" ".join(block for child in paragraphs for block in self._block(child)).split())
 
     def _list(self, element: Any, style: str, depth: int) -> Iterator[str]:
         style = element.get(f"{TEXT}style-name") or style
@@ -341,32 +344,31 @@ class Writer:
             yield f"Picture: {told}"
 
     def _frame(self, frame: Any) -> Iterator[str]:
-        picture = False
+        image = None
         for child in frame.iterchildren():
-            if child.tag == f"{DRAW}object":
+            if child.tag in _OBJECTS:
                 yield from self._object(child)
                 return  # the rest is a picture of it
-            if child.tag == f"{DRAW}object-ole":
-                self.unread += 1
-                return
             if child.tag == f"{DRAW}image":
-                picture = True
-                yield from self.blocks(child)
-            elif child.tag not in (f"{SVG}title", f"{SVG}desc"):
+                image = child if image is None else image
+            elif isinstance(child.tag, str) and child.tag not in _LEFT_OUT:
                 yield from self._block(child)
-        self.pictures += picture
+                return
+        if image is not None:
+            self.pictures += 1
+            yield from self.blocks(image)
 
     def _root(self, element: Any) -> Any:
         """The root of an embedded object: inside the element (flat XML), or a part of the package."""
         for child in element.iterchildren():
-            if isinstance(child.tag, str):
+            if child.tag in (f"{_MATH}math", f"{OFFICE}document"):
                 return child
         reference = element.get(f"{XLINK}href") or ""
         return self._objects(reference) if reference else None
 
     def _formula(self, frame: Any) -> str | None:
         """What a formula says as LibreOffice writes formulas; None for all else."""
-        element = frame.find(f"{DRAW}object") if frame.tag == f"{DRAW}frame" else None
+        element = next(frame.iterchildren(*_OBJECTS), None) if frame.tag == f"{DRAW}frame" else None
         root = self._root(element) if element is not None else None
         if root is None or root.tag != f"{_MATH}math":
             return None
@@ -424,8 +426,11 @@ def _rows(element: Any) -> Iterator[Any]:
             yield from _rows(child)
 
 
-def _pair(ruby: Any) -> list[Any]:
-    return [part for name in ("ruby-base", "ruby-text") if (part := ruby.find(f"{TEXT}{name}")) is not None]
+def _ruby(element: Any) -> str:
+    """Text and its reading: ``漢字(かんじ)``."""
+    base, above = ("".join(map(str, part.itertext())) if part is not None else ""
+                   for part in (element.find(f"{TEXT}ruby-base"), element.find(f"{TEXT}ruby-text")))  # fmt: skip
+    return f"{base}({above})" if above.strip() else base
 
 
 def _plain(text: str | None) -> str:

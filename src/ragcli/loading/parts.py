@@ -55,6 +55,10 @@ def part(
         reason = f"{error.message} {error.hint}" if error.hint else error.message
         lose_part(source, name, reason, kind=kind, format=row.name if row else None)
         return
+    except Exception as error:  # noqa: BLE001  one broken part does not lose the others
+        reason = f"it cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+        lose_part(source, name, reason, kind=kind, format=row.name if row else None)
+        return
     source.failures += inner.failures
     if made:
         count_part(source, "loaded")

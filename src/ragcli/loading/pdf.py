@@ -1,151 +1,304 @@
-"""PDF: the text layer, a span a page; pages without text and garbled pages are named.
+"""PDF: one document a file, a span a page.
 
-PDFium's text is mended where it is known to be wrong: glyphs of Chinese set one by one come with spaces
-between them, words cut at a line end keep their hyphen, and lines of Chinese end in the middle of a word.
+The text layer is read where it says something; pages without one, and pages of garbage, are read as pictures where
+OCR is there, and are named where it is not. Headers and footers that repeat are left out, bookmarks become
+headings, tables become Markdown. Attached files are documents of their own.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ragcli.errors import LoadError
+from ragcli.errors import LoadError, MissingExtraError
+from ragcli.loading import pdf_extras, pdf_scans
+from ragcli.loading.pdf_margins import Candidate, Margins
+from ragcli.loading.pdf_page import Content, read_page
+from ragcli.loading.pdf_words import Hyphens, is_garbage, mended, title
 from ragcli.loading.source import Source
 from ragcli.records import Document
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
 
-_CJK = r"\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
-_SPACED = re.compile(rf"(?<=[{_CJK}])[ \u00a0]+(?=[{_CJK}])")
-_PAIR = re.compile(rf"(?<=[{_CJK}])(?=[{_CJK}])")
-_LINE_JOIN = re.compile(r"(?<=[\u3400-\u9fff，、])\n(?=[\u3400-\u9fff])")
-_SOFT = re.compile(r"[\ufffe\u0002\u00ad][ \t]*\n?")
-_HYPHEN = re.compile(r"([A-Za-z]*[a-z])-[ \t]*\n[ \t]*([a-z]+)")
-_BULLETS = str.maketrans(dict.fromkeys((61623, 61550, 61607, 61656, 61558, 61692, 61548, 61557), "•"))
-_BAD = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f]")
-_GARBLED = 0.05  # share of a page's characters
 _DATE = re.compile(r"D:(\d{4})(\d\d)(\d\d)")
 _PASSWORD = 4  # FPDF_ERR_PASSWORD
+_SECURITY = 5  # FPDF_ERR_SECURITY
+_GIVE_UP = 100  # broken pages in a row
+_CURVES = 30  # paths of a page on which text may be drawn as curves
 
 
 def read(source: Source) -> Iterator[Document]:
-    """Yield the file as one document.
+    """Yield the file as one document, then the files attached to it.
 
     Raises:
         LoadError: it needs a password, is broken, or has no text at all though it has pictures.
+        MissingExtraError: OCR is asked for on every page, and is not installed.
     """
+    if source.options.ocr == "always":
+        from ragcli.loading import ocr
+
+        if not ocr.available():
+            raise MissingExtraError("OCR", "ocr")
+    pdf = _opened(source)
+    try:
+        reader = _Reader(source, pdf)
+        with source.parsing("PDF"):
+            reader.read()
+        try:
+            document = reader.document()
+        except LoadError:
+            yield from pdf_extras.attachments(source, pdf, reader.files)
+            raise
+        if document is not None:
+            yield document
+        yield from pdf_extras.attachments(source, pdf, reader.files)
+    finally:
+        pdf.close()
+
+
+def _opened(source: Source) -> PdfDocument:
     import pypdfium2
 
-    try:
-        pdf = pypdfium2.PdfDocument(source.data())
-    except pypdfium2.PdfiumError as error:
-        if getattr(error, "err_code", None) == _PASSWORD:
-            raise LoadError("this PDF needs a password.", hint="Save it without one.") from error
-        raise LoadError(f"not readable as PDF: {error}.") from error
-    with source.parsing("PDF"):
+    password = source.options.password
+    error: Exception | None = None
+    for attempt in (None, password) if password else (None,):
         try:
-            pages, drawn = _pages(source, pdf)
-            facts = pdf.get_metadata_dict(skip_empty=True)
+            pdf = pypdfium2.PdfDocument(source.data(), password=attempt)
+            if pdf.get_formtype():
+                pdf.init_forms()
+            if len(pdf) == 0:
+                pdf.close()
+                raise LoadError("this PDF has no pages that can be read.")
+            return pdf
+        except pypdfium2.PdfiumError as caught:
+            error = caught
+            if getattr(caught, "err_code", None) != _PASSWORD:
+                break
+    code = getattr(error, "err_code", None)
+    if code == _PASSWORD and password:
+        raise LoadError("this PDF needs another password than the one given.") from error
+    if code == _PASSWORD:
+        raise LoadError("this PDF needs a password.", hint="Pass --password.") from error
+    if code == _SECURITY:
+        raise LoadError("this PDF is encrypted in a way that cannot be read here.", hint="Save it without.") from error
+    raise LoadError(f"not readable as PDF: {str(error).rstrip('.')}.") from error
+
+
+@dataclass(slots=True)
+class _Page:
+    number: int
+    parts: list[tuple[str, Candidate | None]] = field(default_factory=list)  # text, and what may be a header
+    confidence: float | None = None  # of OCR
+
+    def text(self, left_out: set[Candidate]) -> str:
+        kept = "".join(text for text, candidate in self.parts if candidate not in left_out)
+        if not kept.strip():  # nothing but headers: then they are its text
+            kept = "".join(text for text, _ in self.parts)
+        return mended(kept.strip("\n"))
+
+
+class _Reader:
+    """Reads the pages of a PDF, and keeps account of them."""
+
+    def __init__(self, source: Source, pdf: PdfDocument) -> None:
+        self._source = source
+        self._pdf = pdf
+        self._count = len(pdf)
+        self._pages: list[_Page] = []
+        self._margins = Margins()
+        self._hyphens = Hyphens()
+        self._can_ocr = pdf_scans.can_read(source)
+        self._scanned: list[int] = []  # pictures of text that were not read
+        self._drawn: list[int] = []  # something is drawn, and no text
+        self._blank: list[int] = []
+        self._garbled: list[int] = []
+        self._failed = 0
+        self._outside = 0
+        self._bookmarks: dict[int, list[pdf_extras.Bookmark]] = {}
+        self.files: list[tuple[str, bytes]] = []  # attached to pages
+
+    def read(self) -> None:
+        """Read all pages."""
+        self._bookmarks = pdf_extras.bookmarks(self._source, self._pdf)
+        broken = 0
+        for number in range(1, self._count + 1):
+            try:
+                self._page(number)
+                broken = 0
+            except LoadError as error:
+                broken += 1
+                self._source.lose(f"page {number}: {error.message}", page=number)
+            except Exception as error:  # noqa: BLE001  one broken page does not lose the others
+                broken += 1
+                self._source.lose(f"page {number} cannot be read ({' '.join(str(error).split())[:200]})", page=number)
+            self._failed += broken > 0
+            self._source.beat()
+            if broken >= _GIVE_UP and number < self._count:
+                rest = self._count - number
+                self._source.lose(
+                    f"the last {rest} pages were given up: {broken} before them could not be read", page=number + 1
+                )
+                self._failed += 1
+                self._count = number + 1
+                break
+
+    def _page(self, number: int) -> None:
+        import pypdfium2
+
+        page = self._pdf[number - 1]
+        try:
+            content = read_page(self._pdf, page, self._bookmarks.get(number, []))
+            self.files += content.files
+            self._outside += content.left_out
+            made = self._recognized(number, page, content)
+            if made is None and content.text.strip():
+                made = self._layer(number, content)
+            if made is not None:
+                self._pages.append(made)
+                self._hyphens.learn("".join(text for text, _ in made.parts))
         finally:
-            pdf.close()
-    empty = [number for number, text in enumerate(pages, 1) if not text]
-    if empty:
-        source.report.count("empty_pages", len(empty))
-    if len(empty) == len(pages):
-        if drawn:
-            raise LoadError(f"no text on any of its {len(pages)} pages: they are pictures (scanned?).")
-        return
-    if drawn:
-        reason = f"no text on {_listed(drawn)} of {len(pages)}, where something is drawn (scanned?)"
-        source.lose(reason, kind="warning", pages=drawn)
-    if blank := [number for number in empty if number not in drawn]:
-        source.lose(f"{_listed(blank)} of {len(pages)} blank", kind="skipped", pages=blank)
-    garbled = [number for number, text in enumerate(pages, 1) if _is_garbled(text)]
-    if garbled:
-        source.report.count("garbled_pages", len(garbled))
-        source.lose(f"the text of {_listed(garbled)} is garbled: its fonts do not say what they show", pages=garbled)
-    yield _document(source, [_BAD.sub(_keep, text) for text in pages], facts)
+            if isinstance(page, pypdfium2.PdfPage):
+                page.close()
 
+    def _layer(self, number: int, content: Content) -> _Page:
+        """A page by its text layer."""
+        made = _Page(number)
+        candidates = {} if self._source.options.keep_headers else self._margins.candidates(
+            number, content.lines, content.top, content.height
+        )  # fmt: skip
+        plain = ""
+        for at, line in enumerate(content.lines):
+            text = f"{line.before}{line.text}"
+            if at in candidates:
+                if plain:
+                    made.parts.append((plain, None))
+                    plain = ""
+                made.parts.append((text, candidates[at]))
+            else:
+                plain += text
+        if content.asides:
+            plain += "\n\n" + "\n\n".join(content.asides)
+        if plain:
+            made.parts.append((plain, None))
+        return made
 
-def _keep(found: re.Match[str]) -> str:
-    return "" if found[0] < " " else found[0]
+    def _recognized(self, number: int, page: Any, content: Content) -> _Page | None:
+        """A page by OCR, where its text layer says nothing; else None, with the page on the list it belongs to."""
+        mode = self._source.options.ocr
+        text = content.text
+        blank = not text.strip()
+        garbage = not blank and is_garbage(text, content.unmapped)
+        if blank and not content.pictures and not content.paths:
+            self._blank.append(number)
+            return None
+        worth = content.pictures or content.paths >= _CURVES
+        scan = content.pictures > 0 and (blank or pdf_scans.is_stamp(text)) and pdf_scans.is_covered(page)
+        if self._can_ocr and (mode == "always" or (blank and worth) or garbage or scan):
+            found = pdf_scans.recognize(page)
+            better = mode == "always" or blank or garbage or len(found.text) > 1.5 * len(text)
+            if found.text and better:
+                return _Page(number, [(found.text, None)], found.confidence)
+            if blank:
+                self._drawn.append(number)
+        elif blank:
+            (self._scanned if scan else self._drawn).append(number)
+        elif scan and not garbage and mode != "never":
+            reason = f"page {number} of {self._count} is a picture with little text on it; its text needs OCR"
+            self._source.lose(reason, kind="warning", page=number)
+        if garbage:
+            self._garbled.append(number)
+        return None
 
+    def document(self) -> Document | None:
+        """Report what was lost, and return the document.
 
-def _pages(source: Source, pdf: PdfDocument) -> tuple[list[str], list[int]]:
-    """The text of each page, mended, and the pages without text that hold a picture or a drawing."""
-    texts: list[str] = []
-    drawn: list[int] = []
-    for number in range(len(pdf)):
-        try:
-            page = pdf[number]
-            layer = page.get_textpage()
-            text = _mended(layer.get_text_range())
-            if not text and next(iter(page.get_objects(max_depth=2)), None) is not None:
-                drawn.append(number + 1)
-            layer.close()
-            page.close()
-        except Exception as error:  # noqa: BLE001  one broken page does not lose the others
-            text = ""
-            source.lose(f"page {number + 1} cannot be read ({error})", page=number + 1)
-        texts.append(text)
-    return texts, drawn
+        Raises:
+            LoadError: there is no text at all.
+        """
+        left_out = self._margins.repeated()
+        done = {page.number for page in self._pages}
+        self._account(left_out, done)
+        if not self._pages:
+            if pdf_extras.is_xfa(self._pdf):
+                return self._xfa("")
+            if self._scanned or self._drawn:
+                hint = "OCR found none." if self._can_ocr else self._hint()
+                raise LoadError(f"no text on any of its {self._count} pages: they are pictures (scanned?).", hint=hint)
+            return None
+        text, spans = "", []
+        pieces: list[str] = []
+        at = 0
+        for page in self._pages:
+            said = self._hyphens.undo(page.text(left_out))
+            if not said:
+                continue
+            if pieces:
+                pieces.append("\n\n")
+                at += 2
+            span: dict[str, Any] = {"start": at, "end": at + len(said), "page": page.number}
+            if page.confidence is not None:
+                span["ocr"] = round(page.confidence, 4)
+            spans.append(span)
+            pieces.append(said)
+            at += len(said)
+        text = "".join(pieces)
+        if self._count <= 2 and pdf_extras.is_placeholder(self._pdf, text):
+            return self._xfa(text)
+        return self._made(text, spans)
 
+    def _made(self, text: str, spans: list[dict[str, Any]]) -> Document:
+        facts = self._pdf.get_metadata_dict(skip_empty=True)
+        made = _DATE.match(str(facts.get("CreationDate", "")))
+        metadata = {"author": facts.get("Author"), "date": "-".join(made.groups()) if made else None}
+        return self._source.document(
+            text, format="pdf", title=title(facts.get("Title")), spans=spans, metadata=metadata
+        )
 
-def _mended(text: str) -> str:
-    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_BULLETS)
-    text = _SOFT.sub("", text)
-    spaced = len(_SPACED.findall(text))
-    if spaced and spaced >= 0.5 * (spaced + len(_PAIR.findall(text))):
-        text = _SPACED.sub("", text)
-    lines = [line.rstrip() for line in text.split("\n")]
-    long = sorted(len(line) for line in lines if line)
-    full = 0.85 * long[len(long) * 9 // 10] if long else 0
-    out = ""
-    for at, line in enumerate(lines):
-        joint = "" if at == 0 else "\n"
-        if at and len(lines[at - 1]) >= max(full, 10) and _LINE_JOIN.search(f"{lines[at - 1][-1:]}\n{line[:1]}"):
-            joint = ""  # a full line of Chinese that goes on in the next
-        out += joint + line
-    return re.sub(r"\n{3,}", "\n\n", out).strip()
+    def _xfa(self, shown: str) -> Document | None:
+        """An XFA form: its pages only ask for another reader."""
+        text = pdf_extras.xfa_text(self._pdf)
+        self._source.lose("an XFA form: its words and values are read, not its pages", kind="warning" if text else "partial")  # fmt: skip
+        text = text or shown
+        return self._made(text, [{"start": 0, "end": len(text), "page": 1}]) if text else None
 
+    def _hint(self) -> str:
+        if self._source.options.ocr == "never":
+            return "Leave --ocr never out to read them."
+        return "OCR reads them: pip install 'ragcli[ocr]'."
 
-def _is_garbled(text: str) -> bool:
-    bad = len(_BAD.findall(text))
-    return bad >= 3 and bad >= _GARBLED * len(re.sub(r"\s", "", text))
+    def _account(self, left_out: set[Candidate], done: set[int]) -> None:
+        source, count = self._source, self._count
+        source.count_pages(loaded=len(done), failed=self._failed + len(self._scanned))
+        skipped = count - len(done) - self._failed - len(self._scanned)
+        source.count_pages(skipped=max(skipped, 0))
+        for name, number in (
+            ("empty_pages", len(self._blank) + len(self._drawn) + len(self._scanned)),
+            ("garbled_pages", len(self._garbled)),
+            ("pages_ocr", sum(page.confidence is not None for page in self._pages)),
+            ("headers_left_out", len(left_out)),
+        ):
+            if number:
+                source.report.count(name, number)
+        if not done:
+            return
+        if self._scanned:
+            reason = f"no text on {_listed(self._scanned)} of {count}: scanned. {self._hint()}"
+            source.lose(reason, pages=self._scanned)
+        if self._drawn:
+            reason = f"no text on {_listed(self._drawn)} of {count}, where something is drawn (scanned?)"
+            source.lose(reason, kind="warning", pages=self._drawn)
+        if self._blank:
+            source.lose(f"{_listed(self._blank)} of {count} blank", kind="skipped", pages=self._blank)
+        if self._garbled:
+            reason = f"the text of {_listed(self._garbled)} is garbled: its fonts do not say what they show"
+            source.lose(reason, pages=self._garbled)
+        if self._outside:
+            source.lose(f"{self._outside} characters outside the pages left out", kind="skipped")
 
 
 def _listed(pages: list[int]) -> str:
     shown = ", ".join(map(str, pages[:10])) + (", …" if len(pages) > 10 else "")
     return f"{'page' if len(pages) == 1 else 'pages'} {shown}"
-
-
-def _document(source: Source, pages: list[str], facts: dict[str, Any]) -> Document:
-    words = set(re.findall(r"[a-z]+(?:-[a-z]+)*", " ".join(pages).lower()))
-
-    def joined(found: re.Match[str]) -> str:
-        whole, hyphened = found[1] + found[2], f"{found[1]}-{found[2]}"
-        if whole.lower() in words:  # the document itself says which of the two is a word
-            return whole
-        return hyphened
-
-    text, spans = "", []
-    for number, page in enumerate(pages, 1):
-        if page:
-            page = _HYPHEN.sub(joined, page)
-            text += "\n\n" if text else ""
-            spans.append({"start": len(text), "end": len(text) + len(page), "page": number})
-            text += page
-    made = _DATE.match(str(facts.get("CreationDate", "")))
-    metadata = {"author": facts.get("Author"), "date": "-".join(made.groups()) if made else None}
-    return source.document(text, format="pdf", title=_title(facts.get("Title")), spans=spans, metadata=metadata)
-
-
-_FILE_NAME = re.compile(r"\.(?:docx?|dvi|exe|indd|pdf|pptx?|qxd|tex|tmp|txt|wpd|xlsx?)$", re.I)
-
-
-def _title(title: Any) -> str | None:
-    """The title, unless it is the name of the file it was printed from."""
-    text = str(title or "").removeprefix("Microsoft Word - ").strip()
-    return None if not text or text.lower() in ("untitled", "无标题") or _FILE_NAME.search(text) else text

@@ -1,7 +1,7 @@
 """The characters of a PDF page and where they stand, as pieces: runs of one line without a wide gap.
 
-PDFium gives the text of a page in one call and the box of a character in a third of a microsecond; the boxes of a
-whole page are worked on at once. Its own lines are not used: it takes some pages for vertical writing, parts
+PDFium gives the text of a page in one call, and the box of a character in a third of a microsecond: only the ends
+of words are asked for, and the boxes of a page are worked on at once. Its own lines are not used: it takes some pages for vertical writing, parts
 superscripts from their line, and joins what stands in two columns. Text that is turned is turned back first.
 """
 
@@ -10,8 +10,10 @@ from __future__ import annotations
 import ctypes
 import math
 import re
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,13 +22,18 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfPage, PdfTextPage
 
     Floats = NDArray[np.float32]
+    Spans = NDArray[np.intp]  # a row each: first character, one after the last
 
 _GAP = 1.0  # heights of a line between two pieces of it
+_FLAT = 0.4  # of the usual height of a word
 _SAMPLE = 48  # characters of a page that are asked whether their font says what they show
 _MOST = 500_000  # characters of one page
 RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
-_BLANK = re.compile(r"[\s\x00-\x01\x03-\x1f\xa0]*")
+_HALF = re.compile("[\ud800-\udfff]")
 _BREAK = re.compile(r"\s*[\r\n]\s*")
+
+
+Span = tuple[int, int]
 
 
 class Piece(NamedTuple):
@@ -47,44 +54,141 @@ class Piece(NamedTuple):
         return (self.top + self.bottom) / 2
 
 
-class Chars(NamedTuple):
-    """The characters of a page."""
+class Chars:
+    """The characters of a page, until the text page is closed."""
 
-    text: str
-    boxes: Floats  # a row each: left, top, right, bottom; y grows downwards
-    pieces: list[Piece]  # in the order in which the page draws them
-    aside: list[str]  # text that is turned against the rest, such as a stamp in the margin
-    unmapped: float  # share of characters whose font does not say what they show
-    turned: int  # degrees: lines and drawings have to be turned by as much
-    left_out: int  # characters outside the page
+    def __init__(self, page: PdfPage, layer: PdfTextPage) -> None:
+        self.text = ""
+        self.pieces: list[Piece] = []  # in the order in which the page draws them
+        self.aside: list[str] = []  # text that is turned against the rest, such as a stamp in the margin
+        self.unmapped = 0.0  # share of characters whose font does not say what they show
+        self.turned = 0  # degrees: drawings have to be turned by as much, see `turn`
+        self.left_out = 0  # characters outside the page
+        self._raw = address(layer)
+        self._halves = False
+        count = min(layer.count_chars(), _MOST)
+        if count > 0:
+            self.text = self._said(layer, count)
+            self._read(page)
+
+    def _said(self, layer: PdfTextPage, count: int) -> str:
+        text: str = layer.get_text_range(0, count)
+        if len(text) != count:  # some are halves of one, or none at all: ask one by one
+            code = raw("FPDFText_GetUnicode", ctypes.c_uint, ctypes.c_int)
+            text = "".join(chr(c) if 0 < c <= 0xFFFF else "\ufffd" for c in map(code, repeat(self._raw, count), range(count)))
+            self._halves = _HALF.search(text) is not None
+        return text.replace("\ufffe", "\x02")  # PDFium's mark of a hyphen at a line end
+
+    def said(self, text: str) -> str:
+        """Put halves of characters beyond the first plane together."""
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if self._halves else text
+
+    def boxes(self, numbers: Sequence[int] | range) -> Floats:
+        """The boxes of some characters, by the height of their font: a row each; turned as the page is."""
+        return turn(self._boxes(numbers), self.turned)
+
+    def _boxes(self, numbers: Sequence[int] | range) -> Floats:
+        import numpy as np
+
+        count = len(numbers)
+        found = np.zeros((count, 4), np.float32)  # FS_RECTF: left, top, right, bottom
+        base = found.ctypes.data
+        box = raw("FPDFText_GetLooseCharBox", ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
+        deque(map(box, repeat(self._raw, count), numbers, range(base, base + 16 * count, 16)), 0)
+        if not np.isfinite(found).all():
+            found = np.nan_to_num(found, nan=0.0, posinf=1e6, neginf=-1e6)
+        out = np.empty_like(found)
+        np.minimum(found[:, :2], found[:, 2:], out=out[:, :2])
+        np.maximum(found[:, :2], found[:, 2:], out=out[:, 2:])
+        return out
+
+    def _ends(self, spans: Spans) -> Floats:
+        """The boxes of the first and the last character of each word."""
+        inner: Floats = self._boxes((spans - (0, 1)).ravel().tolist()).reshape(-1, 2, 4)
+        return inner
+
+    def _read(self, page: PdfPage) -> None:
+        """Cut the text into words, and join these into pieces: only the ends of words are asked where they stand."""
+        import numpy as np
+
+        spans = _words(self.text)
+        if not len(spans):
+            return
+        spans, boxes = self._split(spans, self._ends(spans))
+        inside = self._inside(page, boxes)
+        if inside is not None:
+            self.left_out = int((spans[~inside, 1] - spans[~inside, 0]).sum())
+            spans, boxes = spans[inside], boxes[inside]
+        self._judge(spans, boxes)
+        boxes = turn(boxes.reshape(-1, 4), self.turned).reshape(-1, 2, 4)
+        boxes[:, :, 3] = np.maximum(boxes[:, :, 3], boxes[:, :, 1] + 0.01)
+        self.pieces, self.aside = _pieces(self, spans, boxes)
+
+    def _split(self, spans: Spans, boxes: Floats) -> tuple[Spans, Floats]:
+        """Words whose ends stand too far apart are asked character by character, and split at gaps."""
+        import numpy as np
+
+        size = np.maximum(boxes[:, 0, 3] - boxes[:, 0, 1], 1.0)
+        steps = abs(boxes[:, 1, :2] - boxes[:, 0, :2])
+        wide = np.maximum(steps[:, 0], steps[:, 1]) > 1.3 * size * (spans[:, 1] - spans[:, 0])
+        if not wide.any():
+            return spans, boxes
+        out: list[Span] = []
+        for at in np.flatnonzero(wide).tolist():
+            start, end = spans[at].tolist()
+            each = self._boxes(range(start, end))
+            gaps = np.maximum(each[1:, 0] - each[:-1, 2], each[:-1, 0] - each[1:, 2])
+            falls = abs(np.diff(each[:, 1]))
+            cuts = np.flatnonzero((gaps > size[at]) | (falls > 0.6 * size[at])) + start + 1
+            edges = [start, *cuts.tolist(), end]
+            out += list(zip(edges, edges[1:], strict=False))
+        spans = np.array(sorted([*map(tuple, spans[~wide].tolist()), *out]))
+        return spans, self._ends(spans)
+
+    def _inside(self, page: PdfPage, boxes: Floats) -> NDArray[np.bool_] | None:
+        """Which words lie on the page; None where all do, or most do not: then the page's box is wrong."""
+        import numpy as np
+
+        left, bottom, right, top = page.get_bbox()
+        low, high = np.minimum(boxes[:, 0], boxes[:, 1]), np.maximum(boxes[:, 0], boxes[:, 1])
+        inside: NDArray[np.bool_] = (
+            (high[:, 2] > left) & (low[:, 0] < right) & (high[:, 3] > bottom) & (low[:, 1] < top)
+        )
+        return None if inside.all() or 2 * int(inside.sum()) < len(boxes) else inside
+
+    def _judge(self, spans: Spans, boxes: Floats) -> None:
+        """Find which way most of the text runs, and how much of it has no known characters."""
+        sample = spans[:: max(1, len(spans) // _SAMPLE)].tolist()
+        asked = [(start + end - 1) // 2 for start, end in sample]
+        error = raw("FPDFText_HasUnicodeMapError", ctypes.c_int, ctypes.c_int)
+        unmapped = sum(end - start for (start, end), at in zip(sample, asked, strict=True) if error(self._raw, at) == 1)
+        self.unmapped = unmapped / sum(end - start for start, end in sample)
+        angle = raw("FPDFText_GetCharAngle", ctypes.c_float, ctypes.c_int)
+        angles = [angle(self._raw, at) for at in asked[:: max(1, len(asked) // 16)]]
+        turns = Counter(round(math.degrees(value) / 90) % 4 * 90 for value in angles if value >= 0)
+        self.turned = turns.most_common(1)[0][0] if turns else 0
+        if self.turned == 0:
+            steps = boxes[:, 1, :2] - boxes[:, 0, :2]
+            size = boxes[:, 0, 3] - boxes[:, 0, 1]
+            down = (steps[:, 1] < -0.8 * size) & (abs(steps[:, 0]) < 0.5 * size)
+            lengths = spans[:, 1] - spans[:, 0]
+            if 2 * int(lengths[down].sum()) > int(lengths[lengths > 1].sum()) > 2:
+                self.turned = -1
 
 
-def read_chars(page: PdfPage, layer: PdfTextPage, *, right_to_left: bool = True) -> Chars:
-    """Read the characters of a page."""
+def _words(text: str) -> Spans:
+    """Where words begin and end: runs without blanks; PDFium's mark of a hyphen ends one."""
     import numpy as np
 
-    count = min(layer.count_chars(), _MOST)
-    if count <= 0:
-        return Chars("", np.zeros((0, 4), np.float32), [], [], 0.0, 0, 0)
-    raw = ctypes.cast(layer.raw, ctypes.c_void_p).value
-    text = layer.get_text_range(0, count)
-    if len(text) != count:  # some have no character at all: ask one by one
-        code = _raw("FPDFText_GetUnicode", ctypes.c_uint)
-        codes = (code(raw, at) for at in range(count))
-        text = "".join("\ufffd" if c == 0 or c > 0x10FFFF or 0xD800 <= c < 0xE000 else chr(c) for c in codes)
-    boxes = _boxes(raw, count)
-    ink = np.fromiter((not c.isspace() and (c >= " " or c == "\x02") for c in text), bool, count)
-    ink &= np.isfinite(boxes).all(axis=1)
-    left_out = _outside(page, boxes, ink)
-    at = np.flatnonzero(ink)
-    if not len(at):
-        return Chars(text, boxes, [], [], 0.0, 0, left_out)
-    unmapped = _unmapped(raw, at)
-    turned = _direction(raw, at, boxes)
-    boxes = turn(boxes, turned)
-    boxes[boxes[:, 3] - boxes[:, 1] < 0.01, 3] += 0.01
-    pieces, aside = _pieces(text, boxes, at)
-    return Chars(text, boxes, pieces, aside, unmapped, turned, left_out)
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    ink = (codes > 32) & (codes != 0xA0) & (codes != 0x3000) & ((codes < 0x2000) | (codes > 0x200B)) | (codes == 2)
+    padded = np.concatenate(([False], ink, [False]))
+    edges = np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
+    hyphens = np.flatnonzero(codes == 2) + 1
+    hyphens = hyphens[padded[hyphens + 1]]
+    if len(hyphens):
+        edges = np.sort(np.concatenate((edges.ravel(), hyphens, hyphens))).reshape(-1, 2)
+    return edges
 
 
 def turn(boxes: Floats, degrees: int) -> Floats:
@@ -109,162 +213,126 @@ def turn(boxes: Floats, degrees: int) -> Floats:
 
 
 @lru_cache
-def _raw(name: str, result: Any = ctypes.c_int, *arguments: Any) -> Any:
-    """A function of PDFium without the checks of ctypes' generated bindings, which cost more than the call."""
+def raw(name: str, result: Any = ctypes.c_int, *arguments: Any) -> Any:
+    """A function of PDFium without the checks of ctypes' generated bindings, which cost more than the call.
+
+    Args:
+        name: its name.
+        result: its type.
+        arguments: types of what it takes after its handle.
+    """
     import pypdfium2.raw
 
-    prototype = ctypes.CFUNCTYPE(result, ctypes.c_void_p, ctypes.c_int, *arguments)
+    prototype = ctypes.CFUNCTYPE(result, ctypes.c_void_p, *arguments)
     return prototype(ctypes.cast(getattr(pypdfium2.raw, name), ctypes.c_void_p).value or 0)
 
 
-def _boxes(raw: int | None, count: int) -> Floats:
-    """The box of each character, by the height of its font: left, bottom, right, top."""
+def address(handle: Any) -> int:
+    """What `raw` functions take as the handle of a page or a text page."""
+    return ctypes.cast(handle.raw, ctypes.c_void_p).value or 0
+
+
+def _pieces(chars: Chars, spans: Spans, boxes: Floats) -> tuple[list[Piece], list[str]]:
+    """Join words into pieces, and put aside what runs up or down."""
     import numpy as np
 
-    found = np.zeros((count, 4), np.float32)  # FS_RECTF: left, top, right, bottom
-    base = found.ctypes.data
-    box = _raw("FPDFText_GetLooseCharBox", ctypes.c_int, ctypes.c_void_p)
-    for _ in map(box, [raw] * count, range(count), range(base, base + 16 * count, 16)):
-        pass
-    upright: Floats = np.stack(
-        (
-            np.minimum(found[:, 0], found[:, 2]),
-            np.minimum(found[:, 1], found[:, 3]),
-            np.maximum(found[:, 0], found[:, 2]),
-            np.maximum(found[:, 1], found[:, 3]),
-        ),
-        axis=1,
-    )
-    return upright
-
-
-def _outside(page: PdfPage, boxes: Floats, ink: NDArray[np.bool_]) -> int:
-    """Take characters that lie outside the page, where no reader sees them, out of ``ink``; return how many.
-
-    Where most do, the page's box is wrong, and all stay.
-    """
-    left, bottom, right, top = page.get_bbox()
-    inside = (boxes[:, 2] > left) & (boxes[:, 0] < right) & (boxes[:, 3] > bottom) & (boxes[:, 1] < top)
-    outside = int((ink & ~inside).sum())
-    if not outside or outside * 2 > int(ink.sum()):
-        return 0
-    ink &= inside
-    return outside
-
-
-def _unmapped(raw: int | None, at: NDArray[np.intp]) -> float:
-    error = _raw("FPDFText_HasUnicodeMapError")
-    step = max(1, len(at) // _SAMPLE)
-    asked = at[::step].tolist()
-    return sum(error(raw, one) == 1 for one in asked) / len(asked)
-
-
-def _direction(raw: int | None, at: NDArray[np.intp], boxes: Floats) -> int:
-    """Which way most of the text runs, in degrees; -1 for columns of upright characters."""
-    import numpy as np
-
-    angle = _raw("FPDFText_GetCharAngle", ctypes.c_float)
-    asked = at[:: max(1, len(at) // 16)].tolist()
-    turns = Counter(round(math.degrees(value) / 90) % 4 * 90 for one in asked if (value := angle(raw, one)) >= 0)
-    degrees = turns.most_common(1)[0][0] if turns else 0
-    if degrees == 0 and len(at) > 3:
-        near = np.diff(at) == 1  # neighbours in a word
-        middles = (boxes[at, :2] + boxes[at, 2:]) / 2
-        steps = np.diff(middles, axis=0)[near]
-        heights = (boxes[at, 3] - boxes[at, 1])[1:][near]
-        down = (steps[:, 1] < -0.5 * heights) & (steps[:, 1] > -2 * heights) & (abs(steps[:, 0]) < 0.2 * heights)
-        if len(steps) and down.sum() > 0.6 * len(steps):
-            return -1
-    return degrees
-
-
-def _pieces(text: str, boxes: Floats, at: NDArray[np.intp]) -> tuple[list[Piece], list[str]]:
-    import numpy as np
-
-    ink = boxes[at]
-    left, top, right, bottom = ink.T
+    text = chars.text
+    turned = _running_aslant(spans, boxes)
+    aside: list[str] = []
+    if turned.any():
+        aside = _aside(text, spans, turned)
+        spans, boxes = spans[~turned], boxes[~turned]
+        if not len(spans):
+            return [], aside
+    left, right = np.minimum(boxes[:, 0, 0], boxes[:, 1, 0]), np.maximum(boxes[:, 0, 2], boxes[:, 1, 2])
+    top, bottom = boxes[:, 0, 1], boxes[:, 0, 3]
     height = bottom - top
-    middle = (top + bottom) / 2
+    long = spans[:, 1] - spans[:, 0] > 1
+    usual_height = float(np.median(height[long] if long.any() else height))
+    if float(height.min()) < _FLAT * usual_height:  # a font without a height: dots and dashes come as flat as they are
+        flat = height < _FLAT * usual_height
+        top, height = np.where(flat, bottom - usual_height, top), np.where(flat, usual_height, height)
     tall = np.maximum(height[1:], height[:-1])
     gap = np.maximum(left[1:] - right[:-1], left[:-1] - right[1:])
-    fall = abs(np.diff(middle))
-    breaks = (gap > _GAP * tall) | (fall > 0.6 * tall)
-    aside, keep = _turned_runs(text, ink, at, fall, height)
-    if keep is not None:
-        if not keep.any():
-            return [], aside
-        kept = np.flatnonzero(keep)
-        broken = np.concatenate(([0], np.cumsum(breaks)))
-        breaks = np.diff(broken[kept]) > 0
-        at, ink, left, top, right, bottom, height = (one[kept] for one in (at, ink, left, top, right, bottom, height))
-    starts = np.concatenate(([0], np.flatnonzero(breaks) + 1))
-    lefts = np.minimum.reduceat(left, starts).tolist()
-    tops = np.minimum.reduceat(top, starts).tolist()
-    rights = np.maximum.reduceat(right, starts).tolist()
-    bottoms = np.maximum.reduceat(bottom, starts).tolist()
-    ends = [*starts[1:].tolist(), len(at)]
+    fall = abs(np.diff(top + bottom)) / 2
+    starts = np.concatenate(([0], np.flatnonzero((gap > _GAP * tall) | (fall > 0.6 * tall)) + 1))
+    lefts, rights = np.minimum.reduceat(left, starts).tolist(), np.maximum.reduceat(right, starts).tolist()
+    tops, bottoms, heights = top.tolist(), bottom.tolist(), height.tolist()
+    words = spans.tolist()
+    edges = [*starts.tolist(), len(words)]
     found = []
-    for number, (start, end) in enumerate(zip(starts.tolist(), ends, strict=True)):
-        first, last = int(at[start]), int(at[end - 1]) + 1
+    for number, start in enumerate(edges[:-1]):
+        end = edges[number + 1]
+        first, last = words[start][0], words[end - 1][1]
         said = text[first:last]
-        size = float(height[start] if end - start < 3 else np.median(height[start:end]))
-        box_top, box_bottom = tops[number], bottoms[number]
-        if box_bottom - box_top > 1.25 * size:  # a superscript, or an accent: the line is where most of it is
-            box_top, box_bottom = float(np.median(top[start:end])), float(np.median(bottom[start:end]))
-        if RTL.search(said):
-            said = _logical(text, at[start:end], ink[start:end])
-        elif "\r" in said or "\n" in said:
-            said = _joined(text, at[start:end].tolist(), ink[start:end])
-        found.append(Piece(lefts[number], box_top, rights[number], box_bottom, said, size, first, last))
+        size, usual = heights[start], start
+        if end - start > 2 and size != heights[start + 1]:
+            # A superscript or an accent may stand first: the line is where its usual word is.
+            size = sorted(heights[start:end])[(end - start) // 2]
+            usual = heights.index(size, start, end)
+        if not said.isascii() and RTL.search(said):
+            said = _logical(chars, words[start:end])
+        elif "\n" in said or "\r" in said:
+            said = _joined(text, words[start:end], left[start:end].tolist(), right[start:end].tolist(), size)
+        said = chars.said(said)
+        found.append(Piece(lefts[number], tops[usual], rights[number], bottoms[usual], said, size, first, last))
     return found, aside
 
 
-def _turned_runs(
-    text: str, ink: Floats, at: NDArray[np.intp], fall: Floats, height: Floats
-) -> tuple[list[str], NDArray[np.bool_] | None]:
-    """Runs of characters one above the other: their text, and which characters are none of them."""
+def _running_aslant(spans: Spans, boxes: Floats) -> NDArray[np.bool_]:
+    """Which words run up or down the page."""
     import numpy as np
 
-    if len(at) < 6:
-        return [], None
-    across = abs(np.diff((ink[:, 0] + ink[:, 2]) / 2))
-    climbing = (fall > 0.15 * height[1:]) & (across < 0.1 * fall) & (np.diff(at) <= 2) & (fall < 3 * height[1:])
-    if climbing.sum() < 4:
-        return [], None
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], climbing, [False])).astype(np.int8)))
-    keep, aside = np.ones(len(at), bool), []
-    for start, end in edges.reshape(-1, 2).tolist():
-        if end - start >= 4:
-            keep[start : end + 1] = False
-            aside.append(" ".join(_BREAK.sub("", text[int(at[start]) : int(at[end]) + 1]).split()))
-    return (aside, keep) if aside else ([], None)
+    across, along = abs(boxes[:, 1, 0] - boxes[:, 0, 0]), abs(boxes[:, 1, 1] - boxes[:, 0, 1])
+    thick = np.minimum(boxes[:, 0, 3] - boxes[:, 0, 1], boxes[:, 0, 2] - boxes[:, 0, 0])
+    aslant: NDArray[np.bool_] = (
+        (along > 1.2 * thick) & (across < 0.5 * along) & (spans[:, 1] - spans[:, 0] > 2)
+    )
+    return aslant
 
 
-def _joined(text: str, at: list[int], ink: Floats) -> str:
+def _aside(text: str, spans: Spans, turned: NDArray[np.bool_]) -> list[str]:
+    """The text of turned words; those that follow each other are one."""
+    import numpy as np
+
+    found: list[str] = []
+    last = -2
+    for at in np.flatnonzero(turned).tolist():
+        word = text[slice(*spans[at].tolist())]
+        if at == last + 1:
+            found[-1] += f" {word}"
+        else:
+            found.append(word)
+        last = at
+    return found
+
+
+def _joined(text: str, spans: list[list[int]], lefts: list[float], rights: list[float], size: float) -> str:
     """The text of a piece in which PDFium saw an end of line: a blank there only where there is room for one."""
-    gaps = (ink[1:, 0] - ink[:-1, 2]).tolist()
-    room = (0.15 * (ink[1:, 3] - ink[1:, 1])).tolist()
-    out = text[at[0]]
-    for number in range(1, len(at)):
-        between = text[at[number - 1] + 1 : at[number]]
-        if between and (gaps[number - 1] > room[number - 1] or not ("\r" in between or "\n" in between)):
+    out = text[slice(*spans[0])]
+    for at in range(1, len(spans)):
+        between = text[spans[at - 1][1] : spans[at][0]]
+        ended = "\r" in between or "\n" in between
+        if between and (not ended or lefts[at] - rights[at - 1] > 0.15 * size):
             out += " "
-        out += text[at[number]]
+        out += text[slice(*spans[at])]
     return out
 
 
-def _logical(text: str, at: NDArray[np.intp], ink: Floats) -> str:
+def _logical(chars: Chars, spans: list[list[int]]) -> str:
     """The text of a right-to-left piece as it is read; PDFium's own order where the places bear it out."""
     import unicodedata
 
     import numpy as np
 
-    said = [text[one] for one in at.tolist()]
+    at = [one for start, end in spans for one in range(start, end)]
+    ink = chars.boxes(at)
+    said = [chars.text[one] for one in at]
     middles = (ink[:, 0] + ink[:, 2]) / 2
     letters = np.array([bool(RTL.match(c)) and not unicodedata.combining(c) for c in said])
     steps = np.diff(middles[letters])
     if not len(steps) or (steps > 0.5).sum() <= 0.1 * len(steps):
-        return _BREAK.sub(" ", text[int(at[0]) : int(at[-1]) + 1])
+        return _BREAK.sub(" ", chars.text[at[0] : at[-1] + 1])
     bases = [n for n, c in enumerate(said) if not unicodedata.combining(c)]
     order = sorted(bases, key=lambda n: -middles[n])
     marks: dict[int, list[str]] = {}

@@ -61,7 +61,7 @@ def notes(pdf: PdfDocument, page: PdfPage) -> Notes:
             elif kind == pdfium.FPDF_ANNOT_FILEATTACHMENT:
                 file = pdfium.FPDFAnnot_GetFileAttachment(note)
                 if file:
-                    found.files += _file(file)
+                    found.files.extend(_file(file))
             elif text := _string(note, b"Contents"):
                 author = _string(note, b"T")
                 free = kind == pdfium.FPDF_ANNOT_FREETEXT
@@ -188,10 +188,14 @@ _WAIT = re.compile(r"(?i)please wait|adobe reader|acrobat|xfa")
 
 def is_placeholder(pdf: PdfDocument, text: str) -> bool:
     """Whether the pages only say that another reader is needed: an XFA form."""
+    return is_xfa(pdf) and len(text) < 3000 and bool(_WAIT.search(text))
+
+
+def is_xfa(pdf: PdfDocument) -> bool:
+    """Whether it holds an XFA form."""
     import pypdfium2.raw as pdfium
 
-    kinds = (pdfium.FORMTYPE_XFA_FULL, pdfium.FORMTYPE_XFA_FOREGROUND)
-    return pdf.get_formtype() in kinds and len(text) < 3000 and bool(_WAIT.search(text))
+    return pdf.get_formtype() in (pdfium.FORMTYPE_XFA_FULL, pdfium.FORMTYPE_XFA_FOREGROUND)
 
 
 def xfa_text(pdf: PdfDocument) -> str:

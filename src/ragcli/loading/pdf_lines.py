@@ -15,6 +15,7 @@ from ragcli.loading.layout import Box, reading_order
 from ragcli.loading.pdf_chars import RTL, Piece
 
 _CJK = re.compile(r"[\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
+_MARKED = re.compile(r"(?:[•●▪◦‣∙*–—-]|\(?\w{1,3}[.):]|\[\w+\])\s")
 _FEW_JUMPS = 1
 _MOST = 20_000  # pieces of a page that are put in order
 
@@ -138,6 +139,8 @@ def _indented(found: list[Line], at: int) -> bool:
     if at + 1 >= len(found):
         return False
     last, line, after = found[at - 1], found[at], found[at + 1]
+    if _MARKED.match(last.text):
+        return False  # an item of a list goes on
     step = line.left - last.left
     return 0.9 * line.size < step < 4 * line.size and abs(after.left - last.left) < 0.3 * line.size
 

@@ -35,7 +35,7 @@ class Margins:
         self._pages = 0
         self._slots: dict[int, list[Candidate]] = defaultdict(list)
 
-    def candidates(self, page: int, lines: list[Line], height: float) -> dict[int, Candidate]:
+    def candidates(self, page: int, lines: list[Line], top: float, height: float) -> dict[int, Candidate]:
         """Take in a page; return the candidates among its lines by their place in the list."""
         self._pages += 1
         if height <= 0 or len(lines) < 1:
@@ -43,11 +43,11 @@ class Margins:
         order = sorted(range(len(lines)), key=lambda at: lines[at].top)
         found: dict[int, Candidate] = {}
         for at in order[:_OUTERMOST]:
-            if lines[at].bottom < _BAND * height:
-                found[at] = self._candidate(page, lines[at], round(100 * lines[at].top / height))
+            if lines[at].bottom - top < _BAND * height:
+                found[at] = self._candidate(page, lines[at], round(100 * (lines[at].top - top) / height))
         for at in order[::-1][:_OUTERMOST]:
-            if at not in found and lines[at].top > (1 - _BAND) * height:
-                found[at] = self._candidate(page, lines[at], min(round(100 * (lines[at].bottom / height - 1)), -1) - 100)
+            if at not in found and lines[at].top - top > (1 - _BAND) * height:
+                found[at] = self._candidate(page, lines[at], min(round(100 * ((lines[at].bottom - top) / height - 1)), -1) - 100)
         for one in found.values():
             self._slots[one.slot].append(one)
         return found

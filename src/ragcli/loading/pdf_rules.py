@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ragcli.loading.pdf_chars import address, raw
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -88,22 +90,30 @@ _SAME: Matrix = (1, 0, 0, 1, 0, 0)
 
 
 def _objects(page: PdfPage) -> Iterator[tuple[int, Any, Matrix]]:
-    """The objects of a page, those inside forms too."""
+    """The objects of a page but for text, those inside forms too."""
     import pypdfium2.raw as pdfium
 
     left = _MOST_OBJECTS
+    kind_of = raw("FPDFPageObj_GetType")
     holders: list[tuple[Any, Matrix, int]] = [(None, _SAME, 0)]
     while holders:
         holder, matrix, depth = holders.pop()
-        count = pdfium.FPDFFormObj_CountObjects(holder) if holder else pdfium.FPDFPage_CountObjects(page)
+        if holder:
+            count, get, of = raw("FPDFFormObj_CountObjects")(holder), "FPDFFormObj_GetObject", holder
+        else:
+            count, get, of = pdfium.FPDFPage_CountObjects(page), "FPDFPage_GetObject", address(page)
+        take = raw(get, ctypes.c_void_p, ctypes.c_int)
         for at in range(min(count, left)):
-            item = pdfium.FPDFFormObj_GetObject(holder, at) if holder else pdfium.FPDFPage_GetObject(page, at)
-            kind = pdfium.FPDFPageObj_GetType(item)
+            item = take(of, at)
+            kind = kind_of(item)
             left -= 1
+            if kind == pdfium.FPDF_PAGEOBJ_TEXT:
+                continue
             if kind != pdfium.FPDF_PAGEOBJ_FORM:
-                yield kind, item, matrix
+                yield kind, ctypes.cast(item, pdfium.FPDF_PAGEOBJECT), matrix
             elif depth < 4:
-                holders.append((item, _product(_matrix(item), matrix), depth + 1))
+                form = ctypes.cast(item, pdfium.FPDF_PAGEOBJECT)
+                holders.append((item, _product(_matrix(form), matrix), depth + 1))
         if left <= 0:
             return
 

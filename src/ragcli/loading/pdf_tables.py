@@ -7,6 +7,7 @@ and tables of contents are none.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -77,10 +78,10 @@ def cell_text(parts: list[Piece]) -> str:
 def _cut(chars: Chars, grid: Grid, piece: Piece) -> list[Piece]:
     """Cut a piece at the rules that run through it."""
     edges = [x for x in grid.edges(piece.middle) if piece.left + 0.3 * piece.size < x < piece.right - 0.3 * piece.size]
-    if not edges:
+    if not edges or piece.last > len(chars.text):
         return [piece]
     parts: list[Piece] = []
-    boxes = chars.boxes[piece.first : piece.last]
+    boxes = chars.boxes(range(piece.first, piece.last))
     middles = ((boxes[:, 0] + boxes[:, 2]) / 2).tolist()
     sides = [sum(edge < x for edge in edges) for x in middles]
     start = 0
@@ -88,7 +89,7 @@ def _cut(chars: Chars, grid: Grid, piece: Piece) -> list[Piece]:
     for at in range(1, len(sides) + 1):
         if at < len(sides) and (sides[at] == sides[start] or text[at].isspace()):
             continue
-        said = " ".join(text[start:at].split())
+        said = chars.said(" ".join(text[start:at].split()))
         if said:
             held = boxes[start:at]
             left, right = float(held[:, 0].min()), float(held[:, 2].max())
@@ -98,6 +99,8 @@ def _cut(chars: Chars, grid: Grid, piece: Piece) -> list[Piece]:
     return parts
 
 
+_FIGURES = re.compile(r"[\d ]+$")
+_SAYS = re.compile(r"\w")
 _LETTERS = re.compile(r"[^\W\d_]")
 _MARK = re.compile(r"(?:[•●▪◦‣○■□–—*·-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)、:]?|\[\d+\])$")
 _LEADER = re.compile(r"(?:\. ?){4,}|…{2,}|·{4,}")
@@ -193,7 +196,7 @@ def _grown(columns: list[tuple[float, float]], line: list[Cell]) -> list[tuple[f
 
 def _within(line: list[Cell], columns: list[tuple[float, float]]) -> bool:
     left, right = line[0][0].left, line[-1][-1].right
-    return any(a - 2 <= left and right <= b + 2 for a, b in columns[1:])
+    return any(a - 2 <= left and right <= b + 2 for a, b in columns)
 
 
 def _written(lines: list[list[Cell]], columns: list[tuple[float, float]]) -> str:
@@ -214,17 +217,40 @@ def _written(lines: list[list[Cell]], columns: list[tuple[float, float]]) -> str
         return ""
     if sum(map(len, said)) > 40 * len(said) or max(map(len, said)) > 200:
         return ""  # prose
+    if width > 2 and sum(n >= width - 1 for n in full) < 0.5 * len(grid):
+        return ""
+    if any(not _SAYS.search("".join(cells[at] for cells in grid)) for at in range(width)):
+        return ""  # a column of marks only
     first = [cells[0] for cells in grid if cells[0]]
     if width == 2 and sum(bool(_MARK.match(cell)) for cell in first) > 0.5 * len(first):
         return ""  # a list, or numbered lines
-    if sum(bool(_LEADER.search(cell)) for cell in said) > 0.3 * len(grid) and width <= 3:
+    led = [cells for cells in grid if any(map(_LEADER.search, cells))]
+    if len(led) > 0.3 * len(grid) and sum(sum(map(bool, map(_NUMBER.match, cells))) < 4 for cells in led) > 0.5 * len(led):
         return ""  # a table of contents
     numbers = sum(bool(_NUMBER.match(cell)) for cell in said)
     if width == 2 and numbers < 0.3 * len(said) and (len(grid) < 4 or sum(map(len, said)) > 25 * len(said)):
         return ""
     if _is_monospaced(lines) or not _LETTERS.search(" ".join(said)) and width < 3:
         return ""
-    return table(grid)
+    return table(_numbers_apart(grid))
+
+
+def _numbers_apart(grid: list[list[str]]) -> list[list[str]]:
+    """Split columns of several numbers a cell, which stand too close to be told apart by room."""
+    out: list[list[str]] = [[] for _ in grid]
+    for at in range(len(grid[0])):
+        cells = [row[at].split() for row in grid]
+        counts = Counter(len(cell) for cell in cells if cell and all(map(_NUMBER.match, cell)))
+        often, number = counts.most_common(1)[0] if counts else (1, 0)
+        apart = often > 1 and number >= 3 and number >= 0.7 * sum(map(bool, cells))
+        for row, cell in zip(out, cells, strict=True):
+            if not apart:
+                row.append(" ".join(cell))
+            elif len(cell) == often:
+                row += cell
+            else:
+                row += [" ".join(cell), *[""] * (often - 1)]
+    return out
 
 
 def _is_monospaced(lines: list[list[Cell]]) -> bool:
@@ -234,6 +260,6 @@ def _is_monospaced(lines: list[list[Cell]]) -> bool:
         for line in lines
         for cell in line
         for piece in cell
-        if len(piece.text) >= 5 and len(set(_LETTERS.findall(piece.text))) >= 4 and piece.text.isascii()
+        if len(piece.text) >= 4 and piece.text.isascii() and len(set(piece.text)) >= 3 and not _FIGURES.match(piece.text)
     ]
     return len(widths) >= 3 and max(widths) - min(widths) < 0.04 * max(widths)

@@ -17,17 +17,24 @@ _PAIR = re.compile(rf"(?<=[{_CJK}])(?=[{_CJK}])")
 _LINE_JOIN = re.compile(r"(?<=[\u3400-\u9fff，、])\n(?=[\u3400-\u9fff])")
 _SOFT_BREAK = re.compile(r"[\x02\xad][ \t]*\n[ \t]*")
 _SOFT = re.compile("[\ufffe\x02\xad]")
-_HYPHEN = re.compile(r"([^\W\d_]+)([\x02\xad-])[ \t]*\n[ \t]*([^\W\d_]+)")
+_MARKS = re.compile(r"[\x02\xad\ufffe]|[-–][ \t]*\n")
+_HYPHEN = re.compile(r"([\x02\xad-])[ \t]*\n[ \t]*([^\W\d_]+)")
+_LAST_WORD = re.compile(r"[^\W\d_]+$")
+_PUNCTUATION = str.maketrans(dict.fromkeys(".,;:!?()[]{}\"'“”‘’"))
 _RANGE = re.compile(r"(?<=\d)([-–])[ \t]*\n[ \t]*(?=\d)")
 _BULLETS = str.maketrans(dict.fromkeys((61623, 61550, 61607, 61656, 61558, 61692, 61548, 61557), "•"))
-_LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
+_LIGATURES = str.maketrans(
+    {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
+    | {chr(0xF730 + n): str(n) for n in range(10)}  # Adobe's private use: old-style figures, small capitals
+    | {chr(0xF761 + n): chr(97 + n) for n in range(26)}
+)
 _ITEM = re.compile(r"^[•●▪◦‣∙⁃][ \t]*(?=\S)", re.M)
 _CONTROL = re.compile("[\x00\x01\x03-\x08\x0b\x0c\x0e-\x1f]")
 _BAD = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff\x00\x01\x03-\x08\x0b\x0e-\x1f]")
-_INK = re.compile(r"\S")
+_JUDGED = 1500  # characters of a page whose words are looked at
 GARBLED = 0.15  # share of a page's characters that say nothing
-_WORD = re.compile(r"[^\W\d_]{3,}")
-_LATIN = re.compile(r"[a-zA-ZÀ-ɏ]+$")
+_WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-öø-ɏ]{2,}|[A-ZÀ-Þ]{4,}")
+_COMMON = (" the ", " of ", " and ", " to ", " de ", " la ", " der ", " und ", " in ", "的", "是", "の")
 _VOWEL = re.compile(r"[aeiouyà-æè-ïò-öø-ýœāăąēĕėęěīĭįıōŏőūŭůűų]", re.I)
 _CROWD = re.compile(r"[^aeiouyà-æè-ïò-öø-ýœāăąēĕėęěīĭįıōŏőūŭůűų]{6}", re.I)
 _HAN = re.compile("[\u4e00-\u9fff]")
@@ -35,12 +42,14 @@ _HAN = re.compile("[\u4e00-\u9fff]")
 
 def clean(text: str) -> str:
     """Set plain characters for ligatures and the bullets of symbol fonts, and drop control characters."""
+    if text.isascii() and text.isprintable():
+        return text
     return _CONTROL.sub("", text.translate(_LIGATURES).translate(_BULLETS))
 
 
 def mended(text: str) -> str:
     """Mend the text of a page: blanks and line ends inside Chinese, blank lines, the marks of lists."""
-    spaced = len(_SPACED.findall(text))
+    spaced = 0 if text.isascii() else len(_SPACED.findall(text))
     if spaced and spaced >= 0.5 * (spaced + len(_PAIR.findall(text))):
         text = _SPACED.sub("", text)
     lines = [line.rstrip() for line in text.split("\n")]
@@ -62,23 +71,28 @@ class Hyphens:
         self._words: set[str] = set()
 
     def learn(self, text: str) -> None:
-        """Take in the words of a page."""
-        self._words.update(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text.lower()))
+        """Take in the words of a page; what a hyphen cuts keeps it, and is none."""
+        self._words.update(text.lower().translate(_PUNCTUATION).split())
 
     def undo(self, text: str) -> str:
         """Join the words of a page that a line end parts."""
+        if not _MARKS.search(text):
+            return text
         text = _RANGE.sub(r"\1", _HYPHEN.sub(self._join, text))
         return _SOFT.sub("", _SOFT_BREAK.sub("", text))
 
     def _join(self, found: re.Match[str]) -> str:
-        first, mark, second = found.groups()
-        whole, parted = (first + second).lower(), f"{first}-{second}".lower()
+        mark, second = found.groups()
+        first = _LAST_WORD.search(found.string, max(0, found.start() - 60), found.start())
+        if first is None:
+            return found[0]
+        whole, parted = (first[0] + second).lower(), f"{first[0]}-{second}".lower()
         if mark == "\xad" or whole in self._words:
-            return first + second
-        known = first.lower() in self._words and second.lower() in self._words and len(second) > 2
+            return second
+        known = first[0].lower() in self._words and second.lower() in self._words and len(second) > 2
         if parted in self._words or known or not second.islower():
-            return f"{first}-{second}"
-        return first + second
+            return f"-{second}"
+        return second
 
 
 def is_garbage(text: str, unmapped: float = 0.0) -> bool:
@@ -88,18 +102,20 @@ def is_garbage(text: str, unmapped: float = 0.0) -> bool:
         text: the text of the page.
         unmapped: the share of characters whose font does not say what they show.
     """
-    ink = len(_INK.findall(text))
-    bad = len(_BAD.findall(text))
+    ink = len("".join(text.split()))
+    bad = len(_BAD.findall(text.translate(_LIGATURES).translate(_BULLETS)))
     if bad >= 3 and bad >= GARBLED * ink:
         return True
     if unmapped > 0.3 and ink >= 3:
         return True
-    return not _has_words(text)
+    return not _has_words(text[:_JUDGED])
 
 
 def _has_words(text: str) -> bool:
     """Whether what looks like words could be words; a page with few of them is not judged."""
-    words = [word for word in _WORD.findall(text) if _LATIN.match(word) and not (word.isupper() and len(word) < 6)]
+    if sum(map(text.count, _COMMON)) > 5:
+        return True
+    words = [word for word in _WORD.findall(text) if len(word) > 2]
     if len(words) >= 20 and sum(map(_is_plausible, words)) < 0.5 * len(words):
         return False
     han = _HAN.findall(text)
@@ -107,8 +123,7 @@ def _has_words(text: str) -> bool:
 
 
 def _is_plausible(word: str) -> bool:
-    cased = word.islower() or word.isupper() or word.istitle() or word[1:].islower()
-    return cased and _VOWEL.search(word) is not None and _CROWD.search(word) is None
+    return _VOWEL.search(word) is not None and _CROWD.search(word) is None
 
 
 @lru_cache(8192)

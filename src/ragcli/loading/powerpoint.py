@@ -6,19 +6,25 @@ its content; where the version is 15, the content is records.
 
 from __future__ import annotations
 
-import io
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ragcli.errors import LoadError
+from ragcli.loading.compound import compound
+from ragcli.loading.markup import table
 
 _DOCUMENT, _SLIDE, _NOTES, _SLIDE_ATOM = 0x03E8, 0x03EE, 0x03F0, 0x03EF
 _PERSIST, _LIST, _EDIT, _DIRECTORY = 0x03F3, 0x0FF0, 0x0FF5, 0x1772
 _CHARACTERS, _BYTES, _HEADER, _REFERENCE, _STYLE = 0x0FA0, 0x0FA8, 0x0F9F, 0x0F9E, 0x0FA1
 _STRING, _COMMENT, _PLACEHOLDER = 0x0FBA, 0x2EE0, 0x0BC3
-_TEXTBOX, _SHAPE, _DRAWING = 0xF00D, 0xF004, 0x040C
-_TITLES, _BODIES, _OF_NOTES = (0, 6), (1, 5, 7, 8), 2
+_TEXTBOX, _SHAPE, _GROUP, _ANCHOR, _MORE_OPTIONS = 0xF00D, 0xF004, 0xF003, 0xF00F, 0xF122
+_TABLE_OPTION = 0x039F
+_OBJECT = 0x1011
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_LARGEST = 1 << 28  # bytes of an embedded object
+_TITLES, _BODIES, _OF_NOTES, _OTHER = (0, 6), (1, 5, 7, 8), 2, 4
 _FURNITURE = (0x07, 0x08, 0x09, 0x0A)  # placeholders of date, number, footer, header
 _ENCRYPTED = 0xF3D1C4DF
 _MOST_DEEP = 40
@@ -173,13 +179,31 @@ class Slides:
             elif written := _written(text):
                 blocks.append(written)
         notes = self._said_in_notes(slide)
-        return "\n\n".join(
-            [*([f"# {title}"] if title else []), *blocks, *([f"Notes: {notes}"] if notes else []), *self._comments(slide)]
-        )
+        found = [f"# {title}", *blocks] if title else blocks
+        return "\n\n".join([*found, *([f"Notes: {notes}"] if notes else []), *self._comments(slide)])
+
+    def objects(self) -> Iterator[bytes]:
+        """Yield the embedded objects, each a compound file."""
+        for place in sorted(set(self._places.values())):
+            one = self._record(place)
+            if one is None or one.kind != _OBJECT:
+                continue
+            data = self._data[one.start : one.end]
+            if one.instance == 1:  # packed, behind the length
+                try:
+                    data = zlib.decompressobj().decompress(data[4:], _LARGEST)
+                except zlib.error:
+                    continue
+            if data.startswith(_OLE):
+                yield data
 
     def _shown(self, slide: _Record, outline: list[_Text]) -> Iterator[_Text]:
         used: set[int] = set()
-        for shape in (one for one in self._walk(slide) if one.kind == _SHAPE):
+        for shape in self._shapes(slide):
+            if shape.kind == _GROUP:
+                if rows := self._table(shape):
+                    yield _Text(_OTHER, table(rows), [])
+                continue
             inside = list(self._walk(shape))
             role = next((self._data[one.start + 4] for one in inside
                          if one.kind == _PLACEHOLDER and one.end - one.start >= 5), 0)  # fmt: skip
@@ -197,6 +221,42 @@ class Slides:
                             yield outline[which]
                 yield from self._texts(records)
         yield from (text for at, text in enumerate(outline) if at not in used)
+
+    def _shapes(self, one: _Record, depth: int = 0) -> Iterator[_Record]:
+        """The shapes in a record; a table, which is a group, as one."""
+        for child in self._children(one.start, one.end):
+            if child.kind == _SHAPE or (child.kind == _GROUP and self._is_table(child)):
+                yield child
+            elif child.container and depth < _MOST_DEEP:
+                yield from self._shapes(child, depth + 1)
+
+    def _is_table(self, group: _Record) -> bool:
+        first = next(self._children(group.start, group.end), None)
+        for one in self._children(first.start, first.end) if first is not None else ():
+            if one.kind == _MORE_OPTIONS:
+                for at in range(one.start, min(one.start + 6 * one.instance, one.end - 5), 6):
+                    code, value = struct.unpack_from("<HI", self._data, at)
+                    if code & 0x3FFF == _TABLE_OPTION and value & 1:
+                        return True
+        return False
+
+    def _table(self, group: _Record) -> list[list[str]]:
+        """The cells of a table by where they stand."""
+        cells: dict[tuple[int, int], str] = {}
+        for shape in self._children(group.start, group.end):
+            inside = list(self._children(shape.start, shape.end)) if shape.kind == _SHAPE else []
+            anchor = next((one for one in inside if one.kind == _ANCHOR and one.end - one.start >= 16), None)
+            box = next((one for one in inside if one.kind == _TEXTBOX), None)
+            if anchor is None or box is None:
+                continue
+            left, top = struct.unpack_from("<ii", self._data, anchor.start)
+            said = (" ".join(text.text.split()) for text in self._texts(list(self._children(box.start, box.end))))
+            cells[top, left] = " ".join(said)
+        columns = {left: at for at, left in enumerate(sorted({left for _, left in cells}))}
+        rows: dict[int, list[str]] = {top: [""] * len(columns) for top in sorted({top for top, _ in cells})}
+        for (top, left), text in cells.items():
+            rows[top][columns[left]] = text
+        return list(rows.values())
 
     def _said_in_notes(self, slide: _Record) -> str:
         atom = next((one for one in self._children(slide.start, slide.end) if one.kind == _SLIDE_ATOM), None)
@@ -257,6 +317,8 @@ def _written(text: _Text) -> str:
         if words:
             lines.append((depth, words))
         at += len(paragraph) + 1
+    if text.text.startswith("| "):  # a table
+        return text.text
     if text.kind in _BODIES and len(lines) > 1:
         return "\n".join(f"{'  ' * deep}- {words}" for deep, words in lines)
     return "\n".join(words for _, words in lines)
@@ -269,9 +331,7 @@ def slides(data: bytes) -> Slides:
         LoadError: it is encrypted, or no slides can be found in it.
         Exception: it is broken: whatever reading its structures raises.
     """
-    import olefile
-
-    with olefile.OleFileIO(io.BytesIO(data)) as container:
+    with compound(data, "PPT") as container:
         if not container.exists("PowerPoint Document"):
             raise LoadError("not readable as PPT: it holds no slides.")
         current = container.openstream("Current User").read() if container.exists("Current User") else b""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ragcli.loading.markup import fenced, flowed, spread, table
+from ragcli.loading.markup import fenced, flowed, item, paragraph, spread, table
 from ragcli.loading.rst_inline import Names
 from ragcli.loading.rst_tables import GRID, SIMPLE, Cell, grid, simple, width
 from ragcli.loading.source import Source
@@ -159,11 +159,11 @@ class Reader:
         if is_indented and not text.endswith("::") and (after == at + 1 or self.glossary):
             return self._definitions(lines, at, out, depth)
         if not text.endswith("::"):
-            out.append(self.names.marked(text))
+            out.append(paragraph(self.names.marked(text)))
             return after
         text = text[:-2].rstrip() if text[-3:-2] in ("", " ", "\n") else text[:-1]
         if text:
-            out.append(self.names.marked(text))
+            out.append(paragraph(self.names.marked(text)))
         return self._literal(lines, after, out)
 
     def _literal(self, lines: list[str], at: int, out: list[str]) -> int:
@@ -325,19 +325,6 @@ class Reader:
 
             out += written(self, directive[1], directive[2] or "", body, depth)
         return after
-
-
-def item(prefix: str, blocks: list[str], *, indent: str | None = None) -> str:
-    """Write blocks as an item of a list: the first after the prefix, all other lines indented."""
-    indent = " " * len(prefix) if indent is None else indent
-    text = ""
-    for block in blocks:
-        is_list = block.startswith(("- ", "1. "))
-        text += ("\n" if is_list and "\n" not in text else "\n\n") + block if text else block
-    if text.startswith(("```", "| ", "- ")) and len(prefix) > 3:
-        text = "\n" + text
-    lines = text.split("\n")
-    return "\n".join([(prefix + lines[0]).rstrip(), *(indent + line if line else "" for line in lines[1:])])
 
 
 def indented(lines: list[str], at: int) -> tuple[list[str], int]:

@@ -25,7 +25,7 @@ _SUBSTITUTION = re.compile(
     r"^[ ]*\.\. \|([^|\n]+)\| (replace|image|unicode|date|figure)::[ ]*(.*(?:\n[ ]{2,}\S.*)*)", re.M
 )
 _LABELLED = re.compile(
-    r"^\.\. _`?([^`:\n]+)`?:[ ]*\n(?:\.\. .*\n)*\n+"
+    r"^\.\. _`?([^`:\n]+)`?:[ ]*\n(?:\.\. .*\n){0,4}\n{1,3}"
     r"(?:([^\w\s])\2{3,}[ ]*\n)?[ ]?(\S.*)\n([^\w\s])\4{2,}",
     re.M,
 )
@@ -61,6 +61,7 @@ class Names:
             _normal(name): _replacement(kind, said) for name, kind, said in _SUBSTITUTION.findall(text)
         }
         self._open: set[str] = set()
+        self._room = 10 * len(text) + 100_000  # characters that substitutions may come to
         self._taken = {int(number) for number in _NUMBERED.findall(text) if len(number) < 6}
         self._notes: dict[str, str] = {}
         self._next = {"defined": 0, "named": 0}
@@ -177,7 +178,7 @@ class Names:
         """The address of a name; a name may stand for another."""
         seen: set[str] = set()
         at = _normal(name)
-        while at not in seen:
+        while at not in seen and len(seen) < 8:
             seen.add(at)
             address = self.targets.get(at, "")
             if not address.endswith("_") or _ADDRESS.match(address):
@@ -188,11 +189,12 @@ class Names:
 
     def _substituted(self, match: re.Match[str]) -> str:
         name = _normal(match["name"])
-        if name not in self._substitutions or name in self._open or len(self._open) > 8:
+        if name not in self._substitutions or name in self._open or len(self._open) > 8 or self._room < 0:
             return match[0]
         self._open.add(name)
-        text = self.marked(self._substitutions[name])[:10_000]
+        text = self.marked(self._substitutions[name])
         self._open.discard(name)
+        self._room -= len(text)
         if match["linked"] and name in self.targets:
             self.used.add(name)
             return f"[{text}]({self._resolved(name)})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import heapq
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -105,8 +107,8 @@ def grid(lines: Sequence[str], at: int) -> tuple[list[list[Cell]], int] | None:
     rows: list[list[Cell]] = [[] for _ in tops]
     for top, left, bottom, right in sorted(found):
         text = [block[at][left + 1 : right].replace(_PAD, "").rstrip() for at in range(top + 1, bottom)]
-        wide_by = sum(left <= one < right for one in lefts)
-        deep_by = sum(top <= one < bottom for one in tops)
+        wide_by = bisect.bisect_left(lefts, right) - bisect.bisect_left(lefts, left)
+        deep_by = bisect.bisect_left(tops, bottom) - row_of[top]
         rows[row_of[top]].append((text, wide_by, deep_by))
     return rows, end
 
@@ -127,7 +129,7 @@ class _Grid:
         found: list[tuple[int, int, int, int]] = []
         seen: set[tuple[int, int]] = set()
         while corners:
-            top, left = corners.pop(0)
+            top, left = heapq.heappop(corners)
             if (top, left) in seen or top == self._bottom or left == self._right or top <= done[left]:
                 continue
             seen.add((top, left))
@@ -140,8 +142,8 @@ class _Grid:
             for at in range(left, right):
                 done[at] = bottom - 1
             found.append((top, left, bottom, right))
-            corners += [(top, right), (bottom, left)]
-            corners.sort()
+            heapq.heappush(corners, (top, right))
+            heapq.heappush(corners, (bottom, left))
         covered = all(line >= self._bottom - 1 for line in done[: self._right])
         return found if found and covered else None
 

@@ -1,7 +1,7 @@
 """RTF as Markdown: headings, lists, tables, notes, text boxes, comments; each run of text in the encoding of its font.
 
-An own reader: striprtf, the library for it, decodes each byte on its own in places, knows no nested or merged
-table, no heading, list level, note, header or text box, and reads HTML in RTF as if it were text.
+An own reader: striprtf, the library for it, writes deleted text, leaves out notes, text boxes, comments and headers,
+breaks emoji that are written in two halves, keeps what HTML in RTF hides, and has no headings, lists or tables.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ragcli.errors import LoadError
-from ragcli.loading.opendocument_text import joined
+from ragcli.loading.encodings import canonical, choose
 from ragcli.loading.rtf_codec import WESTERN
+from ragcli.loading.rtf_flow import string
+from ragcli.loading.rtf_reader import Reader
 from ragcli.loading.source import Source
+from ragcli.loading.wordstyles import joined
 from ragcli.records import Document
 
 _HEADING = re.compile(r"#{1,2} (.+)")
@@ -72,9 +75,6 @@ def to_markdown(data: bytes, *, encoding: str | None = None) -> Text:
     Raises:
         LoadError: it is no RTF.
     """
-    from ragcli.loading.encodings import canonical
-    from ragcli.loading.rtf_reader import Reader
-
     start = data.find(b"{\\rtf", 0, 1 << 10)
     if start < 0:
         raise LoadError("not readable as RTF: it does not begin like one.")
@@ -82,13 +82,15 @@ def to_markdown(data: bytes, *, encoding: str | None = None) -> Text:
     western = canonical(encoding) if encoding else None
     reader = Reader(data[start:], western)
     reader.run()
-    if western is None and (codec := _other_encoding(reader)):
+    if western is None and reader.default == WESTERN and (codec := _other_encoding(reader)):
         reader = Reader(data[start:], codec[0])
         reader.run()
         if not codec[1]:
             losses.append(("warning", f"its encoding is a guess ({codec[0]}): it names another. Pass --encoding."))
     if reader.unbalanced:
         losses.append(("partial", "the file is cut off: it ends in the middle of a group"))
+    if reader.after:
+        losses.append(("warning", f"{reader.after} bytes after its end were not read"))
     if reader.undecodable:
         places = "place" if reader.undecodable == 1 else "places"
         losses.append(("partial", f"{reader.undecodable} {places} could not be decoded; U+FFFD stands there"))
@@ -103,7 +105,6 @@ def to_markdown(data: bytes, *, encoding: str | None = None) -> Text:
         info["date"] = created
     if reader.html is not None:
         from ragcli.loading.html import markdown
-        from ragcli.loading.rtf_flow import string
 
         html = string(reader.html)
         text, title, _ = markdown(html)
@@ -119,15 +120,12 @@ def to_markdown(data: bytes, *, encoding: str | None = None) -> Text:
     return Text(text=text, info=info, pictures=reader.pictures, losses=tuple(losses))
 
 
-def _other_encoding(reader: object) -> tuple[str, bool] | None:
+def _other_encoding(reader: Reader) -> tuple[str, bool] | None:
     """The codec that text is really in that is called Western, and whether that is sure; None where it is Western.
 
     Programs write Chinese or Russian bytes and name no encoding: letters beyond ASCII then stand in long rows.
     """
-    from ragcli.loading.encodings import choose
-
-    high: list[bytes] = reader.high  # type: ignore[attr-defined]
-    text = b"\n".join(high)
+    text = b"\n".join(reader.high)
     beyond = sum(byte > 0x7F for byte in text)
     if beyond < 8 or 2 * sum(map(len, _RUN.findall(text))) < beyond:
         return None

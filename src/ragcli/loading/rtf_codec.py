@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 
 _CHARSETS = {
     77: "mac_roman", 78: "cp932", 79: "cp949", 80: "gb18030", 81: "cp950", 84: "mac_arabic", 85: "mac_greek",
@@ -21,6 +22,7 @@ MULTIBYTE = {"gb18030", "cp950", "cp932", "cp949", "johab", "euc_jp"}
 WESTERN = "cp1252"
 SYMBOL, WINGDINGS = "symbol", "wingdings"  # no codecs: what these fonts show instead of Latin letters
 _SYMBOL_CHARSET = 2
+_VIETNAMESE = "cp1258"  # letters and their accents apart
 _LARGER = {"gb18030": "gbk", "cp950": "big5hkscs", "cp932": "shift_jis_2004", "cp949": "johab"}
 _HIGH = re.compile(rb"[\x80-\xff]{2,}")
 _UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
@@ -107,7 +109,8 @@ def decode(data: bytes, codec: str, default: str) -> tuple[str, int]:
     for attempt in (codec, _LARGER.get(codec)):
         try:
             if attempt:
-                return data.decode(attempt), 0
+                text = data.decode(attempt)
+                return (unicodedata.normalize("NFC", text) if attempt == _VIETNAMESE else text), 0
         except UnicodeDecodeError:
             pass
     text = data.decode(codec, "replace")

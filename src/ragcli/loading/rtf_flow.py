@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from ragcli.loading.markup import table
+from ragcli.loading.markup import fenced, table
+from ragcli.loading.wordstyles import marked
 
-_NUMBER = re.compile(r"\(?(\d{1,9})[.)、．）]?")
+_NUMBER = re.compile(r"(\d{1,9})[.．]?")
 _BULLETS = "-–—*o§Ø·•▪◦‣●○■□➢✓❖"
-_TYPED_BULLET = re.compile(r"[•·▪◦‣●■]\t\s*")
+_TYPED_MARK = re.compile(r"([•·▪◦‣●■–]|\d{1,3}\.)\t\s*")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _MOST_DEEP = 32  # tables in each other; indents of a list
 BULLET = 23  # the number format of a list
@@ -17,10 +18,11 @@ BULLET = 23  # the number format of a list
 class Place:
     """Where a paragraph stands and what it is: 0 for "nowhere" and "none"."""
 
-    __slots__ = ("level", "list_level", "list_number", "style", "table")
+    __slots__ = ("code", "level", "list_level", "list_number", "style", "table")
 
     def __init__(self) -> None:
         self.level = 0  # of a heading
+        self.code = False  # a line of code
         self.style = -1
         self.list_number = 0
         self.list_level = 0
@@ -30,6 +32,7 @@ class Place:
         """Return another that is the same."""
         made = Place.__new__(Place)
         made.level = self.level
+        made.code = self.code
         made.style = self.style
         made.list_number = self.list_number
         made.list_level = self.list_level
@@ -66,20 +69,21 @@ class Flow:
     """Gathers the text of one place.
 
     ``pieces`` is what the paragraph being read holds so far, ``asides`` are blocks that follow it, ``mark`` is its
-    mark as an item of a list, ``has_page_number`` says that the number of the page was left out of it.
+    mark as an item of a list, ``has_page_number`` says that the number of the page was left out of it, ``lines``
+    that paragraphs are lines, so that blank ones are kept.
 
     Args:
         formats: the number formats of lists: of (number of the list, level).
-        lines: whether blank paragraphs are kept, because paragraphs are lines.
     """
 
-    def __init__(self, formats: dict[tuple[int, int], int], *, lines: bool = False) -> None:
+    def __init__(self, formats: dict[tuple[int, int], int]) -> None:
         self.pieces: list[str] = []
         self.asides: list[str] = []
         self.mark: str | None = None
         self.has_page_number = False
+        self.lines = False
         self._formats = formats
-        self._lines = lines
+        self._code: list[str] = []
         self._blocks: list[str] = []
         self._tables: list[_Table] = []
         self._counters: dict[tuple[int, int], int] = {}
@@ -108,9 +112,14 @@ class Flow:
             self._enter(1)
             self._tables[0].end_row()
 
+    def end_tables(self) -> None:
+        """End the tables that are open, whole or not: no table goes over the end of a section."""
+        self._enter(0)
+
     def blocks(self, place: Place) -> list[str]:
         """End the place and return its blocks."""
         self.end_paragraph(place)
+        self._end_code()
         self._enter(0)
         return self._blocks
 
@@ -134,43 +143,57 @@ class Flow:
             self._tables.append(_Table())
 
     def _add(self, place: Place, depth: int) -> None:
-        text = string(self.pieces).strip()
+        said = string(self.pieces)
         self.pieces.clear()
+        if place.code and not depth and not self.asides:
+            self._code.append(said.rstrip())
+            return
+        self._end_code()
+        text = said.strip()
         mark, self.mark = self.mark, None
         blocks = [self._written(text, mark, place)] if text else []
         if self.asides:
             blocks += self.asides
             self.asides = []
         if not blocks:
-            if self._lines and not depth:
+            if self.lines and not depth:
                 self._enter(0)
                 self._blocks.append("")
             return
         self._enter(depth)
         (self._tables[-1].blocks if depth else self._blocks).extend(blocks)
 
+    def _end_code(self) -> None:
+        """Write the lines of code that were read, as one block."""
+        code = "\n".join(self._code).strip("\n")
+        self._code.clear()
+        if code.strip():
+            self._enter(0)
+            self._blocks.append(fenced(code))
+
     def _written(self, text: str, mark: str | None, place: Place) -> str:
-        if mark is None:
-            if typed := _TYPED_BULLET.match(text):
-                return f"- {text[typed.end() :]}"
-            if not place.list_number:
-                return f"{'#' * place.level} {' '.join(text.split())}" if place.level else text
+        if mark is None and not place.list_number:
+            typed = _TYPED_MARK.match(text) if not place.level else None
+            if typed is None:
+                return marked(text, heading=place.level, listed=None)
+            label = typed[1] if typed[1][0].isdecimal() else None
+            return marked(text[typed.end() :], heading=0, listed=(place.list_level, label))
+        return marked(text, heading=place.level, listed=(place.list_level, self._label(mark, place)))
+
+    def _label(self, mark: str | None, place: Place) -> str | None:
+        """The number of an item as it is shown; None for a bullet."""
         said = " ".join((mark or "").split())
         key = (place.list_number, place.list_level)
         number = _NUMBER.fullmatch(said)
-        if place.level:
-            shown = "" if not said or said in _BULLETS else f"{said} "
-            return f"{'#' * place.level} {shown}{' '.join(text.split())}"
-        indent = "  " * min(place.list_level, _MOST_DEEP)
         if number:
             self._counters[key] = int(number[1])
-            return f"{indent}{int(number[1])}. {text}"
-        if said and said not in _BULLETS and self._formats.get(key) != BULLET:
-            return f"{indent}{said} {text}"
-        if not said and (key in self._counters or self._formats.get(key, BULLET) != BULLET):
-            self._counters[key] = self._counters.get(key, 0) + 1
-            return f"{indent}{self._counters[key]}. {text}"
-        return f"{indent}- {text}"
+            return f"{int(number[1])}."
+        if said:
+            return None if said in _BULLETS or self._formats.get(key) == BULLET else said
+        if key not in self._counters and self._formats.get(key, BULLET) == BULLET:
+            return None
+        self._counters[key] = self._counters.get(key, 0) + 1
+        return f"{self._counters[key]}."
 
 
 def string(pieces: list[str]) -> str:

@@ -11,12 +11,12 @@ How merged cells are written, and why:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Row = tuple[int, Mapping[int, str]]
 Range = tuple[int, int, int, int]
-_Rows = list[tuple[int, dict[int, str]]]
+Rows = list[tuple[int, dict[int, str]]]
 
 MOST_CELLS = 5_000_000  # of a workbook
 MOST_TEXT = 200_000_000  # characters of a workbook
@@ -29,7 +29,9 @@ _LONGEST_ITEM = 80  # characters of a cell in a table of one column
 _SPARSE_AREA = 1_000_000  # cells of a grid that are mostly blank; beyond, cells are listed by their names
 _SPARSE_SHARE = 20
 _NUMBER = re.compile(r"[-+(]?[^\w\s]{0,2}\d[\d,. ]*[%)]?(?:e[-+]?\d+)?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*", re.I)
+_PAGE = re.compile(r"(?:[第共]|\bpage\b)?\s*&[PN]\s*(?:[页頁]|\bof\b)?", re.I)
 _LINK = re.compile(r"(?:https?|ftp|mailto):", re.I)
+_LABELLED = re.compile(r"[^\W\d]\s*[:：]\s*[^\s/]")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
@@ -47,6 +49,13 @@ def written(rows: Iterable[Row], merged: Iterable[Range] = ()) -> str:
     for block in _blocks(rows, down):
         header = _write(block, across, header, blocks)
     return "\n\n".join("\n".join(lines) for lines in blocks)
+
+
+def drained(rows: Rows) -> Iterator[Row]:
+    """Yield the rows of a list and forget each, so that a large sheet does not stand in memory twice."""
+    rows.reverse()
+    while rows:
+        yield rows.pop()
 
 
 def assembled(sheets: Iterable[tuple[str, str]]) -> tuple[str, list[dict[str, Any]]]:
@@ -74,6 +83,16 @@ def linked(text: str, address: str) -> str:
     return f"[{_clean(text)}]({address.replace(' ', '%20')})"
 
 
+def margin(text: str) -> str:
+    """Return what a header or footer of Excel says, without its codes: ``&L``, ``&"Arial,Bold"``, ``&P`` and so on."""
+    said = _PAGE.sub(" ", text)
+    said = re.sub(r'&(?:"[^"]*"|K[0-9A-F]{6}|K\d\d[+-]\d{3}|\d{1,3})', "", said)
+    said = re.sub(r"&[LCR]", " ", said)
+    said = re.sub(r"&[A-Z]", "", said, flags=re.I).replace("&&", "&")
+    said = " ".join(said.split())
+    return said if re.search(r"[^\W\d_]{2}", said) else ""
+
+
 def cell_name(row: int, column: int) -> str:
     """Return the name of a cell, ``A1`` for (0, 0)."""
     letters = ""
@@ -96,9 +115,9 @@ def _by_start(merged: Iterable[Range]) -> tuple[dict[int, list[tuple[int, int]]]
     return down, across
 
 
-def _blocks(rows: Iterable[Row], down: Mapping[int, list[tuple[int, int]]]) -> Iterable[_Rows]:
+def _blocks(rows: Iterable[Row], down: Mapping[int, list[tuple[int, int]]]) -> Iterable[Rows]:
     """Yield the rows between blank rows, with labels repeated down the rows that they cover."""
-    block: _Rows = []
+    block: Rows = []
     labels: dict[int, tuple[int, str]] = {}
     filled = 0
     previous = -1
@@ -126,11 +145,11 @@ def _blocks(rows: Iterable[Row], down: Mapping[int, list[tuple[int, int]]]) -> I
 
 
 def _clean(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join((text if "\0" not in text else text.replace("\0", "")).split())
 
 
 def _write(
-    block: _Rows, across: Mapping[int, Mapping[int, int]], above: dict[int, str], out: list[list[str]]
+    block: Rows, across: Mapping[int, Mapping[int, int]], above: dict[int, str], out: list[list[str]]
 ) -> dict[int, str]:
     """Write one block; return the header of its table, or that of the table above where it has none."""
     width = len({column for _, cells in block for column in cells})
@@ -140,8 +159,12 @@ def _write(
     if width == 1:
         out.extend(_one_column([text for _, cells in block for text in cells.values()]))
         return above
-    first = next(at for at, (_, cells) in enumerate(block) if len(cells) > 1)
-    out.extend([text] for _, cells in block[:first] for text in cells.values())
+    first = 0
+    while len(block[first][1]) == 1 or (first < len(block) - 1 and _is_preface(block, first, width, across)):
+        out.append([" ".join(text for _, text in sorted(block[first][1].items()))])
+        first += 1
+        if first == len(block):
+            return above
     last = len(block)
     while last > first + 1 and len(block[last - 1][1]) == 1 and block[last - 1][0] in across:
         last -= 1  # a note below, merged across
@@ -168,6 +191,17 @@ def _write(
     return header
 
 
+def _is_preface(block: Rows, at: int, width: int, across: Mapping[int, Mapping[int, int]]) -> bool:
+    """Whether a row above a table only says something about it: "编制单位：某公司    单位：元"."""
+    (number, cells), (_, below) = block[at], block[at + 1]
+    if len(below) < max(len(cells), 2):
+        return False
+    if 2 * sum(_LABELLED.search(text) is not None for text in cells.values()) > len(cells):
+        return True
+    groups = across.get(number, {})
+    return len(below) >= 2 * len(cells) <= width and not any(column in groups for column in cells)
+
+
 def _one_column(texts: list[str]) -> list[list[str]]:
     """Return a list as a table, and lines of prose as paragraphs."""
     if len(texts) >= 3 and all(len(text) <= _LONGEST_ITEM for text in texts):
@@ -176,7 +210,7 @@ def _one_column(texts: list[str]) -> list[list[str]]:
     return [[text] for text in texts]
 
 
-def _lines(rows: _Rows, columns: list[int]) -> list[str]:
+def _lines(rows: Rows, columns: list[int]) -> list[str]:
     lines = []
     for _, cells in rows:
         texts = [cells.get(column, "") for column in columns]
@@ -192,7 +226,7 @@ def _is_data(cells: Mapping[int, str]) -> bool:
     return any(_NUMBER.fullmatch(text) and not _YEAR.fullmatch(text) for text in cells.values())
 
 
-def _depth(rows: _Rows, across: Mapping[int, Mapping[int, int]]) -> int:
+def _depth(rows: Rows, across: Mapping[int, Mapping[int, int]]) -> int:
     """Return how many rows the header has: more than one where each merged cell in it stands over several others."""
     depth = 1
     while depth < min(_DEEPEST_HEADER, len(rows) - 1):
@@ -206,7 +240,7 @@ def _depth(rows: _Rows, across: Mapping[int, Mapping[int, int]]) -> int:
     return depth
 
 
-def _header(rows: _Rows, columns: list[int], across: Mapping[int, Mapping[int, int]]) -> dict[int, str]:
+def _header(rows: Rows, columns: list[int], across: Mapping[int, Mapping[int, int]]) -> dict[int, str]:
     """Return the rows of a header as one, texts over several columns repeated for each."""
     header: dict[int, list[str]] = {column: [] for column in columns}
     for number, cells in rows:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _GREEK = "ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ[∴]⊥_‾αβχδεφγηιϕκλμνοπθρστυϖωξψζ{|}∼"
 _SYMBOL = {0x41 + at: char for at, char in enumerate(_GREEK)} | {
     0x22: "∀", 0x24: "∃", 0x27: "∋", 0x2A: "∗", 0x2D: "−", 0x40: "≅", 0xA2: "′", 0xA3: "≤", 0xA4: "⁄", 0xA5: "∞",
@@ -23,6 +25,7 @@ _WINGDINGS_2 = {
 }  # fmt: skip
 _FONTS = {"symbol": _SYMBOL, "wingdings": _WINGDINGS, "wingdings 2": _WINGDINGS_2}
 _UNKNOWN = "□"  # what is shown where a font has no such character
+_PRIVATE = re.compile("[\uf020-\uf0ff]")
 
 
 def symbol(code: str | None, font: str | None) -> str:
@@ -43,3 +46,13 @@ def symbol(code: str | None, font: str | None) -> str:
     if 0xE000 <= value <= 0xF8FF:
         return chr(low) if known is not None and 0x20 <= low < 0x7F and known is _SYMBOL else _UNKNOWN
     return chr(value) if 0x20 <= value < 0xD800 or 0xF900 <= value <= 0x10FFFF else _UNKNOWN
+
+
+def usual(text: str) -> str:
+    """Return text with the characters of symbol fonts that stand in it as private ones; unknown ones stay."""
+    return _PRIVATE.sub(_usual, text) if _PRIVATE.search(text) is not None else text
+
+
+def _usual(found: re.Match[str]) -> str:
+    low = ord(found[0]) - 0xF000
+    return "•" if low == 0xB7 else _WINGDINGS.get(low, found[0])  # B7: the bullet of the font Symbol

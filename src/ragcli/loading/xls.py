@@ -1,19 +1,22 @@
 """XLS: a span a sheet, with its name as heading; cells as they are shown, tables as Markdown.
 
-xlrd reads the cells: it is the only library for Excel 2.0 to 2003 under a free licence that knows number formats and
-merged cells (python-calamine does not). It gets the stream of the workbook, taken out of its container by olefile,
-which reads damaged containers too, decrypted, and closed where the file is cut off.
+xlrd reads the cells: it tells number formats, which python-calamine does not, and reads Excel 2.0 to 2003. It gets the
+stream of the workbook, taken out of its container by olefile, decrypted, and closed where the file is cut off.
 """
 
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ragcli.errors import LoadError
+from ragcli.loading.compound import compound
 from ragcli.loading.encodings import canonical, choose
 from ragcli.loading.numformat import BUILTIN, general, shown, shown_text
+from ragcli.loading.objects import held
+from ragcli.loading.parts import part
 from ragcli.loading.sheets import MOST_CELLS, MOST_TEXT, Range, Row, assembled, cell_name, linked, written
 from ragcli.loading.source import Source
 from ragcli.loading.xlsrecords import Found, looked_through, whole
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
     import xlrd
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_STREAMS = ("Workbook", "Book", "WORKBOOK", "BOOK")
+_BEGINNING = b"\x09\x08\x10\x00\x00\x06\x05\x00"  # of the stream of a workbook of Excel 97 and later
+_STREAMS = ("Workbook", "Book")
 _DEFAULT = "VelvetSweatshop"  # Excel's own, for files that are protected against changes only
 _SYSTEM_DATES = (14, 22)
 _CODECS = {65001: "utf-8", 1200: "utf-16-le"}
@@ -33,21 +37,28 @@ _BIFF8 = 80
 _BEAT = 20_000  # rows
 
 
+class _Container(NamedTuple):
+    """What the container of a workbook holds: its stream, its properties, files embedded in it, and others."""
+
+    stream: bytes
+    facts: dict[str, Any]
+    objects: list[tuple[str, bytes]]
+    unread: int
+
+
 def read(source: Source) -> Iterator[Document]:
-    """Yield the workbook as one document.
+    """Yield the workbook as one document, then the documents of the files embedded in it.
 
     Raises:
         LoadError: it is broken, or needs a password.
     """
-    facts: dict[str, Any] = {}
     with source.parsing("XLS"):
         data = source.data()
-        stream = data
-        if data.startswith(_OLE):
-            stream, facts = _from_container(source, data)
+        outer = _from_container(source, data) if data.startswith(_OLE) else _Container(data, {}, [], 0)
+        stream = outer.stream
         found = looked_through(stream)
         if found.encrypted:
-            stream = _decrypted(source, data)
+            stream = _decrypted(source, _aligned(data, stream, found.end))
             found = looked_through(stream)
         workbook = _Workbook(source, stream, found)
         text, spans = assembled(workbook.sheets())
@@ -55,35 +66,44 @@ def read(source: Source) -> Iterator[Document]:
         source.count_images(skipped=found.pictures)
         pictures = "picture" if found.pictures == 1 else "pictures"
         source.lose(f"{found.pictures} {pictures} not read", kind="skipped", images=found.pictures)
+    if outer.unread:
+        objects = "object" if outer.unread == 1 else "objects"
+        source.lose(f"{outer.unread} embedded {objects} that hold no file that can be read", kind="skipped")
     if text:
-        title = facts.pop("title", None)
-        yield source.document(text, format="xls", title=title, spans=spans, metadata={**facts, **workbook.hidden})
+        title = outer.facts.pop("title", None)
+        metadata = {**outer.facts, **workbook.hidden}
+        yield source.document(text, format="xls", title=title, spans=spans, metadata=metadata)
     elif found.pictures:
         source.lose("no text in it, where there are pictures", kind="warning")
+    for name, content in outer.objects:
+        yield from part(source, f"embeddings/{name}", content, kind="skipped")
 
 
-def _from_container(source: Source, data: bytes) -> tuple[bytes, dict[str, Any]]:
-    """Return the stream of the workbook, and title, author and date."""
-    import olefile
-
-    with olefile.OleFileIO(io.BytesIO(data)) as container:
-        names = {"/".join(entry): entry for entry in container.listdir()}
-        stream = next((names[name] for name in _STREAMS if name in names), None)
-        if stream is None:
-            raise LoadError("not readable as XLS: it holds no workbook.")
-        objects = {entry[0] for entry in names.values() if entry[0].startswith("MBD")}
-        if objects:
-            what = "file lies" if len(objects) == 1 else "files lie"
-            source.lose(f"{len(objects)} embedded {what} in it and were not read", kind="skipped", parts=len(objects))
-        return container.openstream(stream).read(), _facts(container)
+def _from_container(source: Source, data: bytes) -> _Container:
+    """Return what the container holds; where it is broken, the stream of the workbook as far as it stands together."""
+    try:
+        with compound(data, "XLS") as container:
+            stream = next((name for name in _STREAMS if container.exists(name)), None)
+            if stream is None:
+                raise LoadError("not readable as XLS: it holds no workbook.")
+            storages = sorted({entry[0] for entry in container.listdir() if entry[0].startswith("MBD")})
+            held_ = [held(container, [name], f"object{at}") for at, name in enumerate(storages, 1)]
+            objects = [one for one in held_ if one is not None]
+            workbook = container.openstream(stream).read()
+            return _Container(workbook, _facts(container), objects, len(held_) - len(objects))
+    except LoadError as error:
+        at = data.find(_BEGINNING)
+        if at < 0:
+            raise
+        source.lose(f"{error.message.rstrip('.')}; what follows the beginning of a workbook was read")
+        return _Container(data[at:], {}, [], 0)
 
 
 def _facts(container: olefile.OleFileIO) -> dict[str, Any]:
     try:
         said = container.get_metadata()
-        codec = (
-            {65001: "utf-8", 1200: "utf-16-le"}.get(said.codepage or 0) or canonical(f"cp{said.codepage}") or "cp1252"
-        )
+        page = (said.codepage or 0) & 0xFFFF  # stored with a sign
+        codec = _CODECS.get(page) or canonical(f"cp{page}") or "cp1252"
         facts = {
             key: value.decode(codec, "replace").strip("\0 ") if isinstance(value, bytes) else value
             for key, value in (("title", said.title), ("author", said.author))
@@ -92,6 +112,20 @@ def _facts(container: olefile.OleFileIO) -> dict[str, Any]:
         return {**facts, "date": saved.date().isoformat() if saved else None}
     except Exception:  # noqa: BLE001  broken properties do not lose the workbook
         return {}
+
+
+def _aligned(data: bytes, stream: bytes, end: int) -> bytes:
+    """Return a file whose zeros behind the last record are whole records: msoffcrypto fails where they are not."""
+    rest = len(stream) - end
+    if not rest or any(stream[end - 4 :]):
+        return data
+    import olefile
+
+    out = io.BytesIO(data)
+    with olefile.OleFileIO(out, write_mode=True) as container:
+        name = next(name for name in _STREAMS if container.exists(name))
+        container.write_stream(name, stream[: end - 4] + struct.pack("<HH", 0, rest) + bytes(rest))
+        return out.getvalue()
 
 
 def _decrypted(source: Source, data: bytes) -> bytes:
@@ -110,7 +144,6 @@ def _decrypted(source: Source, data: bytes) -> bytes:
 
 
 def _opened(data: bytes, password: str) -> bytes | None:
-    import olefile
     from msoffcrypto.exceptions import DecryptionError, InvalidKeyError
     from msoffcrypto.format.xls97 import Xls97File
 
@@ -123,9 +156,10 @@ def _opened(data: bytes, password: str) -> bytes | None:
         return None
     except DecryptionError as error:
         raise LoadError(f"this Excel file is encrypted in a way that cannot be read ({error}).") from error
-    with olefile.OleFileIO(io.BytesIO(out.getvalue())) as container:
-        name = next(name for name in _STREAMS if container.exists(name))
-        decrypted: bytes = container.openstream(name).read()
+    except OSError as error:
+        raise LoadError(f"not readable as XLS: encrypted, and its container is broken ({error}).") from error
+    with compound(out.getvalue(), "XLS") as container:
+        decrypted: bytes = container.openstream("Workbook").read()
         return decrypted
 
 
@@ -187,11 +221,15 @@ class _Workbook:
         data = "\n".join([*plain.sheet_names(), *texts]).encode("latin-1", "replace")
         if data.isascii():
             return book
-        codec, sure = choose(data, complete=True)
+        try:
+            codec, sure = choose(data, complete=True)
+            found = self._open(codec)
+        except (LoadError, UnicodeDecodeError):  # what is no text is left as it is
+            return plain
         if not sure:
             self._source.lose(f"its encoding is a guess ({codec}): too little text to be sure. Pass --encoding.",
                               kind="warning")  # fmt: skip
-        return self._open(codec)
+        return found
 
     def sheets(self) -> Iterator[tuple[str, str]]:
         """Yield (name, Markdown) of each sheet; one that cannot be read is a loss."""
@@ -274,7 +312,7 @@ class _Workbook:
                     if index not in codes:
                         codes[index] = self._code(index)
                     code = codes[index] or ("yyyy-mm-dd hh:mm:ss" if kind == date_ else None)
-                    cells[column] = shown(value, code, date1904=date1904) if code else general(value)
+                    cells[column] = shown(value, code, date1904) if code else general(value)
                 elif kind == text_:
                     cells[column] = value
                     if self._formats:

@@ -6,9 +6,12 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ragcli.loading.sheets import margin
+
 _BOF = (0x0009, 0x0209, 0x0409, 0x0809)
 _EOF, _CONTINUE, _FILEPASS, _BOUNDSHEET, _OBJ, _TXO = 0x000A, 0x003C, 0x002F, 0x0085, 0x005D, 0x01B6
 _SERIES_TEXT = 0x100D
+_MARGINS = (0x0014, 0x0015)  # header and footer of the printed page
 _CHART = 0x0020
 _NOTE, _PICTURE, _LIST = 0x19, 0x08, 0x14
 _BIFF8 = 0x0600
@@ -83,6 +86,8 @@ def looked_through(stream: bytes) -> Found:
             found.pictures += shape == _PICTURE
         elif kind == _TXO and len(data) >= 12 and shape not in (_NOTE, _LIST):
             box = [data]
+        elif kind in _MARGINS and depth == 1 and len(data) > 2:
+            _add(found, sheet, margin(_long(data, found.version)))
         elif kind == _SERIES_TEXT and len(data) > 3 and chart and (text := _short(data[2:], found.version).strip()):
             titles.append(text)
     if box is not None:
@@ -122,3 +127,12 @@ def _short(data: bytes, version: int) -> str:
         return data[1 : 1 + length].decode("latin-1")
     wide = data[1] & 1
     return data[2 : 2 + length * (2 if wide else 1)].decode("utf-16-le" if wide else "latin-1", "replace")
+
+
+def _long(data: bytes, version: int) -> str:
+    """A string after its length, which is two bytes from Excel 97 on."""
+    if version < _BIFF8:
+        return _short(data, version)
+    wide = data[2] & 1
+    length = struct.unpack_from("<H", data)[0] * (2 if wide else 1)
+    return data[3 : 3 + length].decode("utf-16-le" if wide else "latin-1", "replace")

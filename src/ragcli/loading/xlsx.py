@@ -14,7 +14,7 @@ from ragcli.loading.objects import embedded
 from ragcli.loading.ooxml import Package
 from ragcli.loading.parts import part
 from ragcli.loading.pictures import Pictures, wanted
-from ragcli.loading.sheets import MOST_CELLS, MOST_TEXT, assembled, linked, written
+from ragcli.loading.sheets import MOST_CELLS, MOST_TEXT, assembled, drained, linked, written
 from ragcli.loading.source import Source
 from ragcli.loading.xlsxcells import Book, Sheet, place, read_sheet, shared_texts, style_codes
 from ragcli.loading.xlsxnotes import Drawings, comments
@@ -159,6 +159,7 @@ class _Workbook:
         if data is None or self._book.full:
             return []
         sheet, wrong = read_sheet(self._source, data, self._book)
+        del data  # it is large
         if wrong:
             reason = f"the sheet {named.name} is broken XML ({wrong}); what can be read of it was read"
             self._source.lose(reason, sheet=named.name)
@@ -166,7 +167,7 @@ class _Workbook:
             if count:
                 self.hidden[key] = self.hidden.get(key, 0) + count
         self._link(named.part, sheet)
-        text = written(sheet.rows, sheet.merged)
+        text = written(drained(sheet.rows), sheet.merged)
         return [*([text] if text else []), *sheet.margins]
 
     def _link(self, name: str, sheet: Sheet) -> None:

@@ -1,8 +1,9 @@
 """The cells of an XLSX file as they are shown: shared texts, styles, and the rows of a sheet, read as a stream.
 
-The XML is read here, not by a library. Measured on a sheet of 100,000 rows and 10 columns (48 MB of XML): this
-3.5 s with numbers and dates as shown and Markdown written; openpyxl 8.4 s for the bare values, which it refuses for
-files with odd styles; python-calamine 0.7 s, but without number formats, links and merged cells' texts.
+The XML is read here, not by a library. Measured on a sheet of 100,000 rows and 10 columns (48 MB of XML), seconds of
+one core: 4.7 for Markdown with numbers and dates as shown; openpyxl 7.1 (read-only) and python-calamine 0.8 for the
+bare values, without what their number formats make of them. openpyxl refused two of seven workbooks of oletools' tests
+that Excel wrote (a relation to nothing), python-calamine one (a macro sheet); both refuse what is cut off.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from ragcli.loading.numformat import BUILTIN, general, shown, shown_text
 from ragcli.loading.ooxml import number, transitional
-from ragcli.loading.sheets import MOST_CELLS, MOST_TEXT, Range, cell_name, linked
+from ragcli.loading.sheets import MOST_CELLS, MOST_TEXT, Range, Rows, cell_name, linked, margin
 from ragcli.loading.source import Source
 
 _BLOCK = 1 << 16
@@ -25,7 +26,6 @@ _DIGITS = "0123456789"
 _CODED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _REFERENCE = re.compile(r"\$?([A-Za-z]{1,3})\$?(\d{1,7})")
 _ADDRESS = re.compile(r'\s*HYPERLINK\(\s*"([^"]+)"', re.I)
-_PAGE = re.compile(r"(?:[第共]|\bpage\b)?\s*&[PN]\s*(?:[页頁]|\bof\b)?", re.I)
 _TAGS = ("row", "mergeCell", "hyperlink", "col", "oddHeader", "oddFooter", "firstHeader", "firstFooter", "evenHeader",
          "evenFooter")  # fmt: skip
 
@@ -49,7 +49,7 @@ class Book:
 class Sheet:
     """One sheet: its rows and what is said about their cells."""
 
-    rows: list[tuple[int, dict[int, str]]] = field(default_factory=list)
+    rows: Rows = field(default_factory=list)
     merged: list[Range] = field(default_factory=list)
     links: list[tuple[str, str, str]] = field(default_factory=list)  # cell, relation's id, text
     margins: list[str] = field(default_factory=list)  # headers and footers of the printed page
@@ -79,7 +79,11 @@ def _rich(element: Any) -> str:
 
 
 def _decoded(text: str) -> str:
-    return _CODED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
+    """Return a text whose characters that XML does not allow are written as ``_x0007_``."""
+    if "_x" not in text:
+        return text
+    text = _CODED.sub(lambda found: chr(int(found[1], 16)), text)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def style_codes(root: Any) -> list[str | None]:
@@ -105,6 +109,7 @@ def _elements(data: bytes, tags: tuple[str, ...], errors: list[str]) -> Iterator
     for at in range(0, len(data), _BLOCK):
         parser.feed(data[at : at + _BLOCK])
         quiet += _BLOCK
+        element: Any
         for _, element in parser.read_events():
             quiet = 0
             yield element
@@ -122,8 +127,8 @@ def _elements(data: bytes, tags: tuple[str, ...], errors: list[str]) -> Iterator
         return
     for _, element in parser.read_events():
         yield element
-    if len(parser.error_log):
-        errors.append(str(parser.error_log[0].message))
+    if len(parser.feed_error_log):
+        errors.append(str(parser.feed_error_log[0].message))
 
 
 def read_sheet(source: Source, data: bytes, book: Book) -> tuple[Sheet, str]:
@@ -163,28 +168,18 @@ def read_sheet(source: Source, data: bytes, book: Book) -> tuple[Sheet, str]:
             if element.get("hidden") in ("1", "true"):
                 first, end = number(element.get("min"), 1), number(element.get("max"), 1)
                 sheet.hidden_columns += max(min(end, _COLUMNS) - max(first, 1) + 1, 0)
-        elif element.text and (said := _margin(element.text)) and said not in sheet.margins:
+        elif element.text and (said := margin(element.text)) and said not in sheet.margins:
             sheet.margins.append(said)
     if not ordered:
         sheet.rows = _in_order(sheet.rows)
     return sheet, errors[0] if errors else ""
 
 
-def _in_order(rows: list[tuple[int, dict[int, str]]]) -> list[tuple[int, dict[int, str]]]:
+def _in_order(rows: Rows) -> Rows:
     merged: dict[int, dict[int, str]] = {}
     for at, cells in rows:
         merged.setdefault(at, {}).update(cells)
-    return sorted(merged.items())
-
-
-def _margin(text: str) -> str:
-    """What a header or footer says, without its codes: ``&L``, ``&"Arial,Bold"``, ``&P`` and so on."""
-    said = _PAGE.sub(" ", text)
-    said = re.sub(r'&(?:"[^"]*"|K[0-9A-F]{6}|K\d\d[+-]\d{3}|\d{1,3})', "", said)
-    said = re.sub(r"&[LCR]", " ", said)
-    said = re.sub(r"&[A-Z]", "", said, flags=re.I).replace("&&", "&")
-    said = " ".join(said.split())
-    return said if re.search(r"[^\W\d_]{2}", said) else ""
+    return sorted(merged.items(), key=lambda one: one[0])
 
 
 def place(reference: str) -> tuple[int, int] | None:
@@ -251,11 +246,12 @@ class _Rows:
                 column += 1
             value = formula = inline = None
             for child in cell:
-                if child.tag == name_v:
+                name = child.tag
+                if name == name_v:
                     value = child.text
-                elif child.tag == name_f:
+                elif name == name_f:
                     formula = child
-                elif child.tag == name_is:
+                elif name == name_is:
                     inline = child
             if value is None and formula is None and inline is None:
                 continue
@@ -283,6 +279,8 @@ class _Rows:
             if text:
                 cells[column] = text
                 book.characters += len(text)
+                if book.characters > MOST_TEXT:
+                    break
         book.cells += len(cells)
         if book.cells > MOST_CELLS or book.characters > MOST_TEXT:
             book.full = True
@@ -308,7 +306,7 @@ def _text(value: str, kind: str | None, code: str | None, date1904: bool) -> str
             amount = float(value)
         except ValueError:
             return value
-        return shown(amount, code, date1904=date1904) if code is not None else general(amount)
+        return shown(amount, code, date1904) if code is not None else general(amount)
     if kind == "b":
         return {"1": "TRUE", "true": "TRUE", "0": "FALSE", "false": "FALSE"}.get(value, value)
     if kind == "d":  # strict files write dates as they are read

@@ -119,10 +119,8 @@ def _attributes(element: Any) -> str:
     number = len(element.attrib)
     if not number:
         return ""
-    if number < _MANY:
-        values = element.items()
-    else:
-        values = [(value.attrname, value) for value in element.xpath("@*")]  # items() takes the square of their number
+    # items() takes the square of their number
+    values = element.items() if number < _MANY else [(value.attrname, value) for value in element.xpath("@*")]
     said = [
         f"{name}: {flowed(value)}"
         for key, value in values

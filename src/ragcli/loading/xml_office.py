@@ -1,4 +1,4 @@
-"""Office documents in one XML file: Word 2003, Excel 2003, and Word's "flat" package of today's format."""
+"""Word documents in one XML file: that of Word 2003, and the "flat" package of today's format."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ from ragcli.records import Document
 
 _Written = tuple[str | None, str, dict[str, Any]]
 _WORD = "http://schemas.microsoft.com/office/word/2003/wordml"
-_SHEET = "urn:schemas-microsoft-com:office:spreadsheet"
 _PACKAGE = "{http://schemas.microsoft.com/office/2006/xmlPackage}"
 _W = f"{{{_WORD}}}"
-_S = f"{{{_SHEET}}}"
 _HEADING = re.compile(r"(?:heading|标题|標題)\s*([1-9])", re.I)
 _DEEPEST = 100
-_MOST_SKIPPED = 1000  # blank columns or rows that an index may jump over
 
 
 def flat_package(source: Source, root: Any) -> Iterator[Document]:
@@ -138,40 +135,10 @@ def _between(element: Any, above: Any) -> Iterator[Any]:
         yield up
 
 
-def _excel(source: Source, root: Any) -> _Written:
-    """Excel 2003: a table a sheet."""
-    blocks = []
-    for sheet in root.iterchildren(f"{_S}Worksheet"):
-        rows: list[list[tuple[str, int, int]]] = []
-        for row in sheet.iter(f"{_S}Row"):
-            gap = _number(row.get(f"{_S}Index")) - 1 - len(rows)
-            rows += [[] for _ in range(min(max(gap, 0), _MOST_SKIPPED))]
-            cells: list[tuple[str, int, int]] = []
-            column = 0
-            for cell in row.iterchildren(f"{_S}Cell"):
-                gap = _number(cell.get(f"{_S}Index")) - 1 - column
-                cells += [("", 1, 1)] * min(max(gap, 0), _MOST_SKIPPED)
-                text = flowed(" ".join("".join(map(str, data.itertext())) for data in cell if local(data) == "Data"))
-                noted = [flowed("".join(map(str, note.itertext()))) for note in cell if local(note) == "Comment"]
-                across = _number(cell.get(f"{_S}MergeAcross"), 0) + 1
-                down = _number(cell.get(f"{_S}MergeDown"), 0) + 1
-                cells.append((" ".join([text, *(f"({note})" for note in noted if note)]).strip(), across, down))
-                column += max(gap, 0) + across
-            rows.append(cells)
-        written = table(spread(rows))
-        if written:
-            name = sheet.get(f"{_S}Name")
-            blocks += [f"## {name}", written] if name else [written]
-        source.beat()
-    facts = {local(one): one.text for one in root.iter("{*}DocumentProperties") for one in one}
-    return facts.get("Title"), "\n\n".join(blocks), {"author": facts.get("Author")}
-
-
 def _number(value: str | None, default: int = 1) -> int:
     return int(value) if value and value.isdecimal() and len(value) < 8 else default
 
 
 WRITERS: dict[tuple[str, str], Callable[[Source, Any], _Written]] = {
     (_WORD, "wordDocument"): _word,
-    (_SHEET, "Workbook"): _excel,
 }

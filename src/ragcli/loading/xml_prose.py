@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ragcli.loading.markup import fenced, flowed, spread, table
+from ragcli.loading.markup import fenced, flowed, paragraph, spread, table
 from ragcli.loading.source import Source
 from ragcli.loading.xml_data import local
 
@@ -171,7 +171,7 @@ class _Writer:
         text = flowed("".join(self._line))
         self._line.clear()
         if text:
-            self._put(text)
+            self._put(paragraph(text))
 
     def _put(self, text: str) -> None:
         prefix = self._mark or self._indent

@@ -86,6 +86,11 @@ def _write(source: Source, root: Any, text: str, encoding: str | None) -> Iterat
     if name == "mediawiki":
         yield from xml_feeds.wiki_pages(source, root)
         return
+    if name == "Workbook" and space == "urn:schemas-microsoft-com:office:spreadsheet":
+        from ragcli.loading.spreadsheetml import spreadsheet_2003
+
+        yield from spreadsheet_2003(source, root)
+        return
     if name == "package" and "xmlPackage" in space:
         yield from xml_office.flat_package(source, root)
         return
@@ -135,9 +140,10 @@ def parse(source: Source, text: str) -> Any:
 def _parsed(text: str, *, recover: bool = False, huge_tree: bool = False) -> tuple[Any, Any]:
     from lxml import etree
 
+    entities: Any = "internal"  # those of the file itself; others are never read
     parser = etree.XMLParser(
         encoding="utf-8",
-        resolve_entities="internal",
+        resolve_entities=entities,
         no_network=True,
         load_dtd=False,
         remove_comments=True,
