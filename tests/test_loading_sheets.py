@@ -279,6 +279,8 @@ def test_a_binary_workbook_and_no_workbook_fail_clearly(tmp_path):
             archive.writestr(part, "x")
         with pytest.raises(LoadError, match=words):
             loaded(tmp_path / name)
+    with pytest.raises(LoadError, match="it holds no sheet"):
+        loaded(workbook(tmp_path / "c.xlsx", {}))
 
 
 def record(kind: int, data: bytes = b"") -> bytes:

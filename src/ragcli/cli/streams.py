@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,11 +43,14 @@ def stdin(wants: str) -> IO[bytes]:
 
 
 class Output:
-    """Records to stdout, a line each: buffered, but never kept back for more than a tenth of a second of work."""
+    """Records to stdout, a line each: buffered, but never kept back for more than a tenth of a second."""
 
     def __init__(self) -> None:
         self._stream = open(1, "wb", buffering=_BUFFER, closefd=False)  # noqa: SIM115
         self._flushed = 0.0
+        self._kept = threading.Event()  # whether something may wait in the buffer
+        self._closed = False
+        self._flusher: threading.Thread | None = None
 
     def write(self, record: Record) -> None:
         """Write one record.
@@ -65,8 +69,25 @@ class Output:
             if now - self._flushed > _FLUSH_SECONDS:
                 self._stream.flush()
                 self._flushed = now
+            elif not self._kept.is_set():
+                self._keep()
         except BrokenPipeError as error:
             raise PipeClosedError from error
+
+    def _keep(self) -> None:
+        """Have what was written flushed soon, also where the next record is long in coming."""
+        if self._flusher is None:
+            self._flusher = threading.Thread(target=self._flush_soon, daemon=True)
+            self._flusher.start()
+        self._kept.set()
+
+    def _flush_soon(self) -> None:
+        while not self._closed:
+            self._kept.wait()
+            time.sleep(_FLUSH_SECONDS)
+            self._kept.clear()
+            with contextlib.suppress(OSError, ValueError):  # the next write meets it too, and says so
+                self._stream.flush()
 
     def close(self) -> None:
         """Flush what is left.
@@ -74,6 +95,8 @@ class Output:
         Raises:
             PipeClosedError: nobody reads any more.
         """
+        self._closed = True
+        self._kept.set()
         try:
             self._stream.flush()
         except BrokenPipeError as error:

@@ -23,7 +23,8 @@ _FIRST = re.compile(
     re.M,
 )
 _ARGUMENTS = re.compile(
-    r"[ \t]*(?:\[(?P<options>(?:[^\[\]]|\[[^\[\]]{0,200}\]){0,2000})\])?(?P<argument>(?:\{[^{}\n]{0,200}\}){0,2})[ \t]*\n?"
+    r"[ \t]*(?:\[(?P<options>(?:[^\[\]]|\[[^\[\]]{0,200}\]){0,2000})\])?"
+    r"(?P<argument>(?:\{[^{}\n]{0,200}\}){0,2})[ \t]*\n?"
 )
 _LANGUAGE = re.compile(r"language\s*=\s*\{?(?:\[[^\]]*\])?\s*([\w+#-]+)", re.I)
 _CAPTION = re.compile(r"caption\s*=\s*(?:\{([^{}]*)\}|([^,\]]*))")

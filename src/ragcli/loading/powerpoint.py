@@ -39,10 +39,16 @@ class _Record(NamedTuple):
     end: int
 
 
+class _Run(NamedTuple):
+    characters: int
+    depth: int
+    bullet: bool | None  # None: as the master says
+
+
 class _Text(NamedTuple):
     kind: int
     text: str
-    levels: list[tuple[int, int]]  # characters, depth
+    runs: list[_Run]
 
 
 class Slides:
@@ -139,21 +145,21 @@ class Slides:
     def _texts(self, records: list[_Record]) -> Iterator[_Text]:
         """The texts among records that follow one another: a head with the kind, the text, its style."""
         kind, text = 4, None
-        levels: list[tuple[int, int]] = []
+        runs: list[_Run] = []
         for one in records:
             data = self._data[one.start : one.end]
             if one.kind == _HEADER:
                 if text is not None:
-                    yield _Text(kind, text, levels)
-                kind, text, levels = int.from_bytes(data[:4], "little"), "", []
+                    yield _Text(kind, text, runs)
+                kind, text, runs = int.from_bytes(data[:4], "little"), "", []
             elif one.kind == _CHARACTERS:
                 text = data[: len(data) // 2 * 2].decode("utf-16-le", "replace")
             elif one.kind == _BYTES:
                 text = data.decode("latin-1")
             elif one.kind == _STYLE and text is not None:
-                levels = _levels(data, len(text))
+                runs = _runs(data, len(text))
         if text is not None:
-            yield _Text(kind, text, levels)
+            yield _Text(kind, text, runs)
 
     def markdown(self, number: int) -> str:
         """Return a slide as Markdown, its title first.
@@ -280,13 +286,14 @@ class Slides:
                     yield f"Comment ({author}): {text}" if author else f"Comment: {text}"
 
 
-def _levels(data: bytes, characters: int) -> list[tuple[int, int]]:
-    """How many characters have which depth: the first runs of a style, of which only the first fields are needed."""
-    found: list[tuple[int, int]] = []
+def _runs(data: bytes, characters: int) -> list[_Run]:
+    """The runs of paragraphs of one style, of which only the first fields are needed."""
+    found: list[_Run] = []
     at, seen = 0, 0
     while at + 10 <= len(data) and seen <= characters:
         count, depth, mask = struct.unpack_from("<IHI", data, at)
-        found.append((count, min(depth, 4)))
+        bullet = bool(data[at + 10] & 1) if mask & 1 and at + 10 < len(data) else None
+        found.append(_Run(count, min(depth, 4), bullet))
         at += 10 + _paragraph_size(mask, data, at + 10)
         seen += count
     return found
@@ -305,23 +312,24 @@ def _paragraph_size(mask: int, data: bytes, at: int) -> int:
 
 
 def _written(text: _Text) -> str:
-    """A text as paragraphs; those of a body as a list."""
-    lines: list[tuple[int, str]] = []
-    at = 0
-    runs = iter(text.levels)
-    end, depth = next(runs, (0, 0))
-    for paragraph in text.text.split("\r"):
-        while at >= end and (run := next(runs, None)) is not None:
-            end, depth = end + run[0], run[1]
-        words = " ".join(paragraph.replace("\v", " ").split())
-        if words:
-            lines.append((depth, words))
-        at += len(paragraph) + 1
+    """A text as paragraphs; those with bullets, and those of a body, as a list."""
     if text.text.startswith("| "):  # a table
         return text.text
-    if text.kind in _BODIES and len(lines) > 1:
-        return "\n".join(f"{'  ' * deep}- {words}" for deep, words in lines)
-    return "\n".join(words for _, words in lines)
+    lines: list[tuple[int, bool, str]] = []
+    at = end = 0
+    run = _Run(0, 0, None)
+    runs = iter(text.runs)
+    for paragraph in text.text.split("\r"):
+        while at >= end and (following := next(runs, None)) is not None:
+            run, end = following, end + following.characters
+        words = " ".join(paragraph.replace("\v", " ").split())
+        if words:
+            bullet = text.kind in _BODIES if run.bullet is None else run.bullet
+            lines.append((run.depth, bullet and text.kind not in _TITLES, words))
+        at += len(paragraph) + 1
+    if len(lines) == 1:
+        return lines[0][2]
+    return "\n".join(f"{'  ' * depth}- {words}" if bullet else words for depth, bullet, words in lines)
 
 
 def slides(data: bytes) -> Slides:

@@ -136,7 +136,7 @@ def _admonition(reader: Reader, kind: str, argument: str, body: list[str], depth
         body = body[1:]
     if kind in _SAID and kind != "seealso":
         version, _, argument = argument.partition(" ")
-        label = f"{label} {version}".strip()
+        label = f"{label} {version.rstrip('.:')}".strip()
     blocks = reader.blocks([argument, *body] if argument else body, depth + 1)
     if not blocks:
         return [label] if kind in _SAID else []

@@ -79,6 +79,8 @@ class _Workbook:
             if one.get("fullCalcOnLoad") in ("1", "true"):
                 self._book.stale = True
         self._listed = list(self._list(root))
+        if not self._listed and not source.failures:
+            raise LoadError("not readable as XLSX: it holds no sheet.")
         self._read_shared()
 
     def _part(self) -> str:
@@ -97,9 +99,7 @@ class _Workbook:
 
     def _parts(self) -> list[str]:
         """The parts that look like sheets, by number."""
-        found = [
-            name for name in self.package.names("") if re.search(r"(?i)(?:work|chart)sheets[\\/][^\\/]+\.xml$", name)
-        ]
+        found = [name for name in self.package.names("") if _SHEET_PART.search(name)]
         return sorted(found, key=lambda name: [int(digits) for digits in re.findall(r"\d{1,9}", name)])
 
     def _list(self, root: Any) -> Iterator[_Named]:

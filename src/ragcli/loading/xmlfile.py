@@ -12,12 +12,19 @@ from html.entities import html5
 from typing import Any
 
 from ragcli.errors import LoadError
+from ragcli.loading.encodings import Decoded, clean_up
 from ragcli.loading.source import Source
 from ragcli.loading.xml_data import local
 from ragcli.records import Document
 
 _DECLARATION = re.compile(r"<\?xml\s[^<>]*\?>", re.I)
 _ENCODING = re.compile(rb"""\s*<\?xml\s[^<>]*?encoding\s*=\s*["']([-\w.:]+)""", re.I)
+_WIDE = (
+    (re.compile(rb"\0\0\0<"), "utf-32-be"),
+    (re.compile(rb"<\0\0\0"), "utf-32-le"),
+    (re.compile(rb"\0<\0[?!a-zA-Z_]"), "utf-16-be"),
+    (re.compile(rb"<\0[?!a-zA-Z_]\0"), "utf-16-le"),
+)
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CONTROL_REFERENCE = re.compile(r"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|x0*(?:[0-8bcef]|1[0-9a-f]));", re.I)
 _DOCTYPE = re.compile(r"<!DOCTYPE\b[^\[<>]*(?:\[.*?\]\s*)?>", re.S | re.I)
@@ -38,7 +45,7 @@ def read(source: Source) -> Iterator[Document]:
     Raises:
         LoadError: it is not text, holds no element, or its entities expand without end.
     """
-    found = source.text(declared=_declared(source.head))
+    found = _decoded(source)
     text = found.text.lstrip()
     declaration = _DECLARATION.match(text)
     text = text[declaration.end() :] if declaration else text
@@ -60,9 +67,16 @@ def read(source: Source) -> Iterator[Document]:
         yield from _write(source, root, text, encoding)
 
 
-def _declared(head: bytes) -> str | None:
-    found = _ENCODING.match(head)
-    return found[1].decode("ascii", "replace") if found else None
+def _decoded(source: Source) -> Decoded:
+    """Decode the file; without a byte order mark, its first character says how wide characters are."""
+    wide = next((codec for start, codec in _WIDE if start.match(source.head)), None)
+    if wide is not None:
+        text, nuls = clean_up(source.data().decode(wide, "replace"))
+        decoded = Decoded(text, wide, text.count("\ufffd"), nuls)
+        source.lose_text(decoded)
+        return decoded
+    found = _ENCODING.match(source.head)
+    return source.text(declared=found[1].decode("ascii", "replace") if found else None)
 
 
 def _write(source: Source, root: Any, text: str, encoding: str | None) -> Iterator[Document]:
@@ -172,6 +186,8 @@ def _repaired(source: Source, text: str) -> str:
     if controls:
         text = _CONTROL_REFERENCE.sub("", text)
         source.lose(f"{controls} control characters removed", kind="skipped")
+    if text.rfind("<![CDATA[") > text.rfind("]]>"):
+        text += "]]>"
     end = _subset(text)
     outer = dict(_OUTER.findall(text[:end]))
     inner = set(_INNER.findall(text[:end]))
