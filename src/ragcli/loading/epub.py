@@ -107,7 +107,7 @@ def _chapters(source: Source, archive: zipfile.ZipFile, folder: str, package: An
             data = archive.read(path)
             found = decode(data, declared=declared_encoding(data))
             source.lose_text(found)
-            text, title, _ = markdown(found.text) if found.text.strip() else ("", None, None)
+            text, title, _ = markdown(found.text, whole=True) if found.text.strip() else ("", None, None)
             source.beat()
         except Exception as error:  # noqa: BLE001  one broken chapter does not lose the others
             source.lose(f"{path} cannot be read ({type(error).__name__}: {error})", part=path)

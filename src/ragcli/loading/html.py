@@ -167,12 +167,10 @@ def _main(page: str) -> str:
     import trafilatura
 
     try:
-        found = trafilatura.extract(
-            page, output_format="markdown", include_comments=False, include_tables=True, favor_recall=True
-        )
+        found = trafilatura.bare_extraction(page, include_comments=False, include_tables=True, favor_recall=True)
+        return "" if found is None else "\n".join(found.body.itertext())
     except Exception:  # noqa: BLE001  its bugs are no loss: the page itself is written then
         return ""
-    return found or ""
 
 
 def _title(tree: Any) -> str | None:

@@ -121,4 +121,4 @@ def page(source: Source, data: bytes, charset: str | None) -> str:
     """
     found = decode(data, given=source.options.encoding, declared=charset or declared_encoding(data))
     source.lose_text(found)
-    return markdown(found.text)[0] if found.text.strip() else ""
+    return markdown(found.text, whole=True)[0] if found.text.strip() else ""

@@ -107,7 +107,7 @@ def to_markdown(data: bytes, *, encoding: str | None = None) -> Text:
         from ragcli.loading.html import markdown
 
         html = string(reader.html)
-        text, title, _ = markdown(html)
+        text, title, _ = markdown(html, whole=True)
         if title:
             info["title"] = title
         return Text(text=text, html=html, info=info, pictures=reader.pictures, losses=tuple(losses))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _URL = re.compile(r"https?://", re.I)
 _STREAM_LIMIT = 1 << 30  # bytes of a pipe or device that is named like a file
 _WHOLE_LIMIT = 1 << 30  # bytes of a file that is read as a whole, where the user has not said
-_STREAMED = ("csv", "jsonl")
+_STREAMED = ("csv", "jsonl", "mbox")
 _WINDOW = 256  # files looked at ahead of the output
 
 
@@ -42,7 +42,7 @@ class Limits:
     Args:
         jobs: worker processes; 0 reads everything in this process, unwatched. None: one a core.
         timeout: seconds in which a file must get on by a page, a sheet or a member; 0 for ever.
-        max_bytes: the largest file; None: 1 GiB, and any size for CSV and JSON Lines, which are read as streams.
+        max_bytes: the largest file; None: 1 GiB, and any size for CSV, JSON Lines and MBOX, which are read as streams.
         max_memory: bytes that a worker process may take, where the system can be told so (Linux); 0: any.
     """
 

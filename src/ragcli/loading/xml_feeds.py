@@ -167,9 +167,9 @@ _WIKI = (
     (re.compile(r"^(={1,6})[ \t]*(.+?)[ \t]*\1[ \t]*$", re.M), lambda m: f"{'#' * len(m[1])} {m[2]}"),
     (re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]"), r"\1"),
     (re.compile(r"\[(https?://\S+) ([^\[\]\n]*)\]"), r"[\2](\1)"),
+    (re.compile(r"^(\*+)[ \t]*", re.M), lambda m: f"{'  ' * (min(len(m[1]), 9) - 1)}- "),
     (re.compile(r"'''''|'''"), "**"),
     (re.compile(r"''"), "*"),
-    (re.compile(r"^(\*+)[ \t]*", re.M), lambda m: f"{'  ' * (min(len(m[1]), 9) - 1)}- "),
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from ragcli.loading.xml_data import local
 _DEEPEST = 100  # levels; what lies deeper is written as one paragraph
 _TITLES = {"title", "head", "article-title", "subtitle", "bridgehead", "heading", "hedline"}
 _PARAGRAPHS = {
-    "p", "para", "simpara", "shortdesc", "cmd", "info", "stepresult", "ab", "l", "speaker", "attribution", "caption",
+    "p", "para", "simpara", "shortdesc", "cmd", "stepresult", "ab", "l", "speaker", "attribution", "caption",
     "term", "dt", "dlterm", "label", "primary", "glossterm", "line", "verse", "lb", "member", "entry", "td", "th",
     "disp-formula", "disp-quote", "hl1", "hl2", "byline", "stage", "bibl", "biblStruct", "ref", "mixed-citation",
     "element-citation", "citation", "nlm-citation", "li", "item", "subtitle", "kwd", "question", "answer", "dd", "def",
@@ -39,7 +39,7 @@ _INLINE = {
     "link", "ulink", "ext-link", "hi", "ph", "keyword", "literal", "code", "filename", "command", "codeph", "option",
     "a", "abbrev", "abbr", "acronym", "quote", "q", "phrase", "span", "uicontrol", "tt", "sc", "monospace", "inline",
     "named-content", "styled-content", "inline-formula", "inlineequation", "tex-math", "alternatives", "date", "num",
-    "persName", "placeName", "name", "surname", "given-names", "forename", "foreName", "title-abbrev", "email", "uri",
+    "persName", "placeName", "name", "surname", "given-names", "forename", "firstname", "othername", "foreName", "title-abbrev", "email", "uri",
 }  # fmt: skip
 _ADMONITIONS = {"note", "tip", "warning", "caution", "important", "danger", "attention", "remember", "notice"}
 _UNTITLED = _ADMONITIONS | _TABLES | _LISTS | {
@@ -176,6 +176,9 @@ class _Writer:
     def _put(self, text: str) -> None:
         prefix = self._mark or self._indent
         self._mark = ""
+        if prefix.endswith(": ") and text.startswith(("```", "| ")):  # of an admonition
+            self._blocks.append(prefix.rstrip())
+            prefix = self._indent
         if "\n" in text:
             text = text.replace("\n", "\n" + self._indent)
         self._blocks.append(prefix + text)
@@ -201,7 +204,7 @@ class _Writer:
             return
         else:
             if name in _ADMONITIONS:
-                self._line.append(f"{element.get('type', name).capitalize()}: ")
+                self._mark = f"{self._mark or self._indent}{element.get('type', name).capitalize()}: "
             self._children(element, level, depth, name)
         self._flush()
 
@@ -288,6 +291,7 @@ class _Writer:
         if name == "alternatives" and (tex := next(element.iter("{*}tex-math"), None)) is not None:
             self._inline(tex, depth + 1)
             return
+        apart = len(element) > 1 and not _is_mixed(element)  # as the parts of a name
         self._line.append(element.text or "")
         for child in element:
             if local(child):
@@ -295,7 +299,7 @@ class _Writer:
                     self.element(child, 6, depth + 1)
                 else:
                     self._inline(child, depth + 1)
-            self._line.append(child.tail or "")
+            self._line.append(" " if apart and child is not element[-1] else child.tail or "")
         self._media(element)
         address = element.get("url") or element.get("{http://www.w3.org/1999/xlink}href") or element.get("href") or ""
         address = address or element.get("target") or ""
