@@ -28,6 +28,7 @@ from ragcli.report import Report
 
 HERE = Path(__file__).parent / "data"
 SEEDS = (HERE / "docs", HERE / "loading")
+MOST_SEEDS = 60
 LARGEST = 400_000  # bytes of a seed
 SECONDS = 20.0  # without a sign of life
 MEMORY = 2 << 30  # bytes
@@ -94,17 +95,18 @@ def _in_member(data: bytes, chance: random.Random) -> bytes:
 
 def seeds(name: str, folders: Sequence[Path] = SEEDS) -> list[tuple[str, bytes]]:
     """Return (file name, bytes) of the real files of a format."""
-    found = []
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if not path.is_file() or path.stat().st_size > LARGEST or not path.stat().st_size:
-                continue
-            try:
-                source = Source(str(path), options=Options(), report=Report("load"), path=path)
-                if identify(source).name == name:
-                    found.append((path.name, path.read_bytes()))
-            except Exception:
-                continue
+    found: list[tuple[str, bytes]] = []
+    for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
+        if len(found) >= MOST_SEEDS:
+            break
+        if not path.is_file() or path.stat().st_size > LARGEST or not path.stat().st_size:
+            continue
+        try:
+            source = Source(str(path), options=Options(), report=Report("load"), path=path)
+            if identify(source).name == name:
+                found.append((path.name, path.read_bytes()))
+        except Exception:
+            continue
     return found
 
 

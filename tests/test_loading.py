@@ -1,6 +1,7 @@
 """Loading real files, broken files, odd names, encodings and addresses."""
 
 import base64
+import importlib.util
 import json
 import os
 import subprocess
@@ -306,16 +307,18 @@ def test_html_keeps_headings_and_tables_and_leaves_menus_out(tmp_path):
 
 def test_documents_without_a_loader_are_named(tmp_path):
     (tmp_path / "a.md").write_text("# Words\n")
-    with zipfile.ZipFile(tmp_path / "sheet.xlsx", "w") as archive:
-        archive.writestr("xl/workbook.xml", "<p/>")
+    with zipfile.ZipFile(tmp_path / "sheet.xlsb", "w") as archive:
+        archive.writestr("some/workbook.bin", "<p/>")
     (tmp_path / "mail.msg").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
-    (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    (tmp_path / "all.rar").write_bytes(b"Rar!\x1a\x07\x00" + bytes(40))
+    (tmp_path / "data.sqlite").write_bytes(b"SQLite format 3\0" + bytes(40))
     documents, report = run(tmp_path)
     assert [document.source for document in documents] == [str(tmp_path / "a.md")]
     named = {Path(loss["source"]).name: (loss["kind"], loss["reason"]) for loss in report.losses}
-    assert named["sheet.xlsx"] == ("failed", "no loader for its content: it is Excel.")
+    assert named["sheet.xlsb"] == ("failed", "no loader for its type (.xlsb): it is a binary Excel file.")
+    assert named["all.rar"] == ("failed", "no loader for its content: it is a RAR archive.")
     assert named["mail.msg"][0] == "failed"
-    assert named["photo.png"][0] == "skipped"
+    assert named["data.sqlite"] == ("skipped", "no loader for its content: it is an SQLite database.")
 
 
 def mail(**headers) -> EmailMessage:
@@ -348,7 +351,11 @@ def test_email_with_attachments(tmp_path):
     assert texts["m.eml#.._x.txt"] == "words"
     assert "# 转发的邮件" in texts["m.eml#part4.eml"] and "里面的正文。" in texts["m.eml#part4.eml"]
     assert report.losses[-1]["kind"] == "partial"
-    assert report.losses[-1]["reason"] == "a.png: no loader for its content: it is a PNG picture."
+    assert report.losses[-1]["reason"] == (
+        "a.png: not readable as a picture: it is broken, or of a kind that is not known."
+        if importlib.util.find_spec("rapidocr")
+        else "a.png: a picture; reading it needs OCR. pip install 'ragcli[ocr]'"
+    )
 
 
 def test_email_as_it_comes(tmp_path):

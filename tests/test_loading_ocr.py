@@ -183,11 +183,11 @@ def test_light_on_dark():
 def test_orientation_and_what_a_camera_writes():
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held sideways
-    exif[0x010E] = "三月的发票".encode().decode("latin-1")
+    exif[0x010E] = "D" * 15
     exif[0x013B] = "A Person"
     exif.get_ifd(0x8825)[1] = "N"
     data = saved(drawn().transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif)
-    (document,), _ = loaded(data)
+    (document,), _ = loaded(data.replace(b"D" * 15, "三月的发票".encode()))  # Pillow writes only ASCII
     assert plain(document.text) == "InvoiceNo.20231105"
     assert document.metadata == {"description": "三月的发票"}
 

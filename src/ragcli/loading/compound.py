@@ -23,12 +23,22 @@ def compound(data: bytes, what: str) -> Iterator[Any]:
         what: the name of its format, for messages.
 
     Raises:
-        LoadError: it is broken; olefile's own errors are of the kind that missing files raise.
+        LoadError: it is broken.
     """
     import olefile
 
+    with intact(what), olefile.OleFileIO(io.BytesIO(data)) as container:
+        yield container
+
+
+@contextmanager
+def intact(what: str) -> Iterator[None]:
+    """Turn olefile's errors, which are of the kind that missing files raise, into a `LoadError`.
+
+    Args:
+        what: the name of the format, for messages.
+    """
     try:
-        with olefile.OleFileIO(io.BytesIO(data)) as container:
-            yield container
+        yield
     except OSError as error:
         raise LoadError(f"not readable as {what}: its container is broken ({error}).") from error

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 
 from ragcli.errors import LoadError
-from ragcli.loading.compound import compound
+from ragcli.loading.compound import compound, intact
 from ragcli.loading.parts import instead
 from ragcli.loading.source import Source
 from ragcli.records import Document
@@ -22,7 +22,7 @@ def read(source: Source) -> Iterator[Document]:
     Raises:
         LoadError: it needs a password, or another one; or only an account opens it.
     """
-    with source.parsing("an encrypted Office file"):
+    with source.parsing("an encrypted Office file"), intact("an encrypted Office file"):
         data = _decrypted(source)
     yield from instead(source, data, suffix=source.suffix)
 

@@ -162,6 +162,7 @@ _MAIL = re.compile(
 )
 _PDF_OBJECT = re.compile(rb"\d+ \d+ obj\b|%[\x80-\xff]{2}")
 _PDF_WINDOW = 1024
+_LOCAL = rb"PK\x03\x04.{26}"  # what stands before the name of a member of a ZIP file
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -241,13 +242,18 @@ def _inside_zip(source: Source, by_suffix: Format | None) -> Format:
 
     try:
         with zipfile.ZipFile(io.BytesIO(source.data()) if source.path is None else source.path) as archive:
-            names = archive.namelist()
+            names = [name.replace("\\", "/").lower() for name in archive.namelist()]
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        if by_suffix is not None and by_suffix.member is not None:
+            return by_suffix
+        for row in FORMATS:  # a file that is cut off: by what its members are called
+            if row.member is not None and re.search(_LOCAL + re.escape(row.member.encode()), source.data(), re.S):
+                return row
         if by_suffix is not None and by_suffix.binary:
-            return by_suffix if by_suffix.member is not None else BY_NAME["zip"]
+            return BY_NAME["zip"]
         raise NoLoaderError(f"no loader for its content: a broken ZIP file ({error}).") from error
     for row in FORMATS:
-        if row.member is not None and any(name.startswith(row.member) for name in names):
+        if row.member is not None and any(name.startswith(row.member.lower()) for name in names):
             held = {"content.xml", "encrypted-package"}.intersection(names)
             return row if row.name != "odf" or held else BY_NAME["zip"]
     if by_suffix is BY_NAME["odf"] and "content.xml" in names:  # its manifest is missing

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 # The only decoders that run. Others start programs (EPS) or are of no use here.
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000")
 _MOST = 40_000_000  # pixels that are read; more are shrunk first
+_MOST_BYTES = 512 << 20  # of a picture, unpacked
+_BYTES = {"1": 1, "L": 1, "P": 1, "LA": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}  # a pixel; else 4
 _ICON = 48  # a picture no larger than this is no text
 _THIN = 8  # nor is one as low or as narrow
 _LOW = 0.6
-_TITLE, _DESCRIPTION, _SUBFILE = 269, 270, 254  # tags of TIFF and EXIF
+_TITLE, _DESCRIPTION, _ORIENTATION, _SUBFILE = 269, 270, 274, 254  # tags of TIFF and EXIF
 # What decoders raise on broken data.
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, AttributeError,
            struct.error, MemoryError)  # fmt: skip
@@ -132,12 +134,14 @@ def _frames(picture: Any) -> list[int]:
 
 def _facts(picture: Any) -> dict[str, str]:
     """Its title and description. What else cameras write (places, names, times) is left out."""
-    try:
-        tags: Any = picture.getexif()
-        title = tags.get(_TITLE) or picture.info.get("Title")
-        description = tags.get(_DESCRIPTION) or picture.info.get("Description")
-    except _BROKEN:
-        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            tags: Any = picture.getexif()
+            title = tags.get(_TITLE) or picture.info.get("Title")
+            description = tags.get(_DESCRIPTION) or picture.info.get("Description")
+        except _BROKEN:
+            return {}
     found = {"title": title, "description": description}
     clean = {key: " ".join(_decoded(value).replace("\0", " ").split())[:500] for key, value in found.items()
              if isinstance(value, str)}  # fmt: skip
@@ -158,7 +162,8 @@ def _pixels(source: Source, picture: Any, frame: int) -> tuple[NDArray[np.uint8]
     Returns:
         Its pixels (None where it is too small), its dots an inch where it says so, and whether it is whole.
     """
-    from PIL import Image, ImageOps
+    import numpy as np
+    from PIL import Image
 
     whole = True
     with warnings.catch_warnings():
@@ -183,20 +188,17 @@ def _pixels(source: Source, picture: Any, frame: int) -> tuple[NDArray[np.uint8]
         while wide * high > _MOST * shrink * shrink:
             shrink += 1
         try:
-            flat = _flat(picture, shrink)
-            orientation = picture.getexif().get(0x0112, 1)
+            flat = _upright(_flat(picture, shrink), picture)
         except _BROKEN as error:
             raise LoadError(f"not readable as a picture: {_said(error)}") from error
-        del picture
-        flat.getexif()[0x0112] = orientation if orientation in range(1, 9) else 1
-        ImageOps.exif_transpose(flat, in_place=True)
-        import numpy as np
-
         return np.asarray(flat), dpi and dpi / shrink, whole
 
 
 def _loaded(picture: Any, frame: int) -> Any:
     picture.seek(frame)
+    wide, high = picture.size
+    if wide * high * _BYTES.get(picture.mode, 4) > _MOST_BYTES:
+        raise LoadError(f"a picture with too many pixels: {wide} x {high}.")
     picture.load()
     return picture
 
@@ -228,7 +230,7 @@ def _flat(picture: Any, shrink: int) -> Any:
 
     mode = picture.mode
     if mode in ("I", "F") or mode.startswith("I;"):
-        picture = _eight_bits(picture)
+        picture, shrink = _eight_bits(picture, shrink), 1
     elif mode == "1":
         picture = picture.convert("L")
     elif mode == "LAB":
@@ -249,6 +251,19 @@ def _flat(picture: Any, shrink: int) -> Any:
     return picture.convert("RGB")
 
 
+def _upright(flat: Any, picture: Any) -> Any:
+    """Turn a picture as its camera says."""
+    from PIL.Image import Transpose
+
+    ways = {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
+            6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}  # fmt: skip
+    try:
+        way = ways.get(picture.getexif().get(_ORIENTATION))
+    except _BROKEN:
+        return flat
+    return flat if way is None else flat.transpose(way)
+
+
 def _mean(picture: Any, mask: Any) -> float:
     from PIL import ImageStat
 
@@ -256,17 +271,19 @@ def _mean(picture: Any, mask: Any) -> float:
     return float(found.mean[0]) if found.count[0] else 0.0
 
 
-def _eight_bits(picture: Any) -> Any:
+def _eight_bits(picture: Any, shrink: int) -> Any:
     """Scale 16 and 32 bits a pixel to 8: by the full range of integers, by what there is of other numbers."""
     import numpy as np
     from PIL import Image
 
-    values = np.nan_to_num(np.asarray(picture, np.float32), posinf=0, neginf=0)
+    values = np.asarray(picture)[::shrink, ::shrink].astype(np.float32)
+    np.nan_to_num(values, copy=False, posinf=0, neginf=0)
     least, most = float(values.min()), float(values.max())
     if least >= 0 and 1 < most <= 65535:
         least, most = 0.0, 255.0 if most <= 255 else 4095.0 if most <= 4095 else 65535.0
-    scaled = (values - least) * (255.0 / (most - least if most > least else 1.0))
-    return Image.fromarray(scaled.clip(0, 255).astype(np.uint8))
+    values -= least
+    values *= 255.0 / (most - least if most > least else 1.0)
+    return Image.fromarray(values.clip(0, 255, out=values).astype(np.uint8))
 
 
 def _said(error: BaseException) -> str:

@@ -17,6 +17,8 @@ _DEEPEST = 12  # cuts inside cuts
 _GUTTER = 0.5  # the least width of a gutter, in heights of a line
 _CANDIDATES = 6  # places of a region that are tried as gutters
 _LEAST = 5  # lines beside a gutter
+_FAR = 2.5  # heights of a line between what stands apart and the rest
+_FEW = 3  # lines that stand apart
 
 
 class Box(NamedTuple):
@@ -131,13 +133,28 @@ def _cut(lines: list[_Line], height: float) -> list[list[_Line]] | None:
     """Cut a region at its best gutter into parts in reading order; None where it has no gutter."""
     if len(lines) < _LEAST:
         return None
+    apart = _apart(lines, height)
+    if apart is not None:
+        return apart
     best: list[list[_Line]] | None = None
     most = _LEAST - 1
-    for x in _places(lines, height):
-        parts, beside = _bands(lines, x, height)
+    places = _places(lines, height)
+    rows = _rows(lines, height) if places else []
+    for x in places:
+        parts, beside = _bands(lines, rows, x, height)
         if beside > most:
             best, most = parts, beside
     return best
+
+
+def _apart(lines: list[_Line], height: float) -> list[list[_Line]] | None:
+    """Part a few lines far above or below all others, such as a page number under the middle column."""
+    low = -inf
+    for at, line in enumerate(lines):
+        if line.middle - line.height / 2 - low > _FAR * height and 0 < at and min(at, len(lines) - at) <= _FEW:
+            return [lines[:at], lines[at:]]
+        low = max(low, line.middle + line.height / 2)
+    return None
 
 
 def _places(lines: list[_Line], height: float) -> list[float]:
@@ -156,7 +173,7 @@ def _places(lines: list[_Line], height: float) -> list[float]:
     return apart[: 4 * _CANDIDATES]
 
 
-def _bands(lines: list[_Line], x: float, height: float) -> tuple[list[list[_Line]], int]:
+def _bands(lines: list[_Line], rows: list[list[_Line]], x: float, height: float) -> tuple[list[list[_Line]], int]:
     """Cut at x: the parts in reading order, and how many lines stand in true columns."""
     parts: list[list[_Line]] = []
     across: list[_Line] = []  # what is no column: read on as a region of its own
@@ -166,7 +183,7 @@ def _bands(lines: list[_Line], x: float, height: float) -> tuple[list[list[_Line
 
     def close() -> None:
         nonlocal across, left, right, beside
-        if _are_columns(left, right, height):
+        if _are_columns(left, right, rows, height):
             beside += len(left) + len(right)
             if across:
                 parts.append(across)
@@ -195,7 +212,7 @@ def _bands(lines: list[_Line], x: float, height: float) -> tuple[list[list[_Line
     return parts, beside
 
 
-def _are_columns(left: list[_Line], right: list[_Line], height: float) -> bool:
+def _are_columns(left: list[_Line], right: list[_Line], rows: list[list[_Line]], height: float) -> bool:
     if len(left) < 2 or len(right) < 2 or len(left) + len(right) < _LEAST:
         return False
     gap = min(line.left for line in right) - max(line.right for line in left)
@@ -206,7 +223,7 @@ def _are_columns(left: list[_Line], right: list[_Line], height: float) -> bool:
         return False  # one below the other
     if all(_is_prose(side, height) for side in (left, right)):
         return True
-    return min(len(left), len(right)) >= 3 and _aligned(left, right, height) < 0.75
+    return min(len(left), len(right)) >= 3 and _aligned(left, right, rows, height) < 0.75
 
 
 def _is_prose(lines: list[_Line], height: float) -> bool:
@@ -222,15 +239,25 @@ def _is_prose(lines: list[_Line], height: float) -> bool:
     return sum(widths) >= 0.7 * rows * width
 
 
-def _aligned(left: list[_Line], right: list[_Line], height: float) -> float:
-    """The share of the lines of the shorter column that have a line of the other one beside them."""
-    few, many = sorted((left, right), key=len)
-    at = paired = 0
-    for line in few:
-        while at < len(many) - 1 and many[at].middle < line.middle - 0.35 * height:
-            at += 1
-        paired += abs(many[at].middle - line.middle) <= 0.35 * height
-    return paired / len(few)
+def _aligned(left: list[_Line], right: list[_Line], rows: list[list[_Line]], height: float) -> float:
+    """The share of the rows of the shorter column that go on at the same height in the other one."""
+    sides = {id(line): 0 for line in left} | {id(line): 1 for line in right}
+    held = [0, 0]
+    paired = 0
+    for row in rows:
+        last: _Line | None = None
+        there = [False, False]
+        for line in row:
+            side = sides.get(id(line))
+            if side is None:
+                continue
+            there[side] = True
+            if side == 1 and last is not None and sides[id(last)] == 0:
+                paired += abs(line.middle - last.middle) <= 0.35 * height
+            last = line
+        held[0] += there[0]
+        held[1] += there[1]
+    return paired / max(min(held), 1)
 
 
 def _blocks(lines: list[_Line], height: float) -> list[list[int]]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ragcli.errors import LoadError
-from ragcli.loading.compound import OlderError, compound
+from ragcli.loading.compound import OlderError, compound, intact
 from ragcli.loading.encodings import canonical
 from ragcli.loading.encrypted import wrong_password
 from ragcli.loading.objects import embedded, held
@@ -52,7 +52,7 @@ def read(source: Source) -> Iterator[Document]:
     if not data.startswith((_OLE, *_OLDER)):  # LibreOffice would take it for text
         raise LoadError("not readable as an old Office file: it is none by its content.")
     kind, facts = _looked_at(data, source.suffix)
-    with source.parsing(kind.upper()):
+    with source.parsing(kind.upper()), intact(kind.upper()):
         data = _decrypted(source, data, kind)
     own: _Own | None = None
     failed: LoadError | None = None

@@ -10,6 +10,7 @@ _CJK_BREAK = re.compile(rf"(?<={_CJK})[ \t]*\n[ \t]*(?={_CJK})")
 _HASHES = re.compile(r"#{1,6}(?:\s|$)")
 _TICKS = re.compile(r"`{3,}")
 _MOST_CELLS = 1 << 12  # columns, and rows that one cell may span
+_MOST_BLANK = 1 << 19  # cells of a table that stand for nothing but its shape
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -19,7 +20,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     if not cells:
         return ""
     width = max(len(row) for row in cells)
-    lines = [f"| {' | '.join([*row, *[''] * (width - len(row))])} |" for row in cells]
+    padded = width if width * len(cells) - sum(map(len, cells)) <= _MOST_BLANK else 0
+    lines = [f"| {' | '.join([*row, *[''] * (padded - len(row))])} |" for row in cells]
     return "\n".join([lines[0], f"|{' --- |' * width}", *lines[1:]])
 
 
@@ -50,6 +52,7 @@ def spread(rows: Iterable[Iterable[tuple[str, int, int]]]) -> list[list[str]]:
     """
     grid: list[list[str]] = []
     taken: dict[int, int] = {}  # column: rows below that a cell above still covers
+    room = _MOST_BLANK
     for row in rows:
         line: list[str] = []
 
@@ -60,9 +63,11 @@ def spread(rows: Iterable[Iterable[tuple[str, int, int]]]) -> list[list[str]]:
 
         for text, columns, deep in row:
             skip_taken()
-            for at in range(max(1, min(columns, _MOST_CELLS))):
-                if deep > 1:
-                    taken[len(line)] = min(deep, _MOST_CELLS) - 1
+            across, down = (max(1, min(columns, _MOST_CELLS)), min(deep, _MOST_CELLS)) if room > 0 else (1, 1)
+            room -= across * max(1, down) - 1
+            for at in range(across):
+                if down > 1:
+                    taken[len(line)] = down - 1
                 line.append("" if at else text)
         skip_taken()
         grid.append(line)

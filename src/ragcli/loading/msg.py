@@ -176,7 +176,7 @@ class _Properties:
         """The page of a message as Markdown."""
         data = self.binary(_HTML)
         if data:
-            return page(source, data, self._codec(*reversed(_CODE_PAGES)))
+            return page(source, data.rstrip(b"\0"), self._codec(*reversed(_CODE_PAGES)))
         words = self.text(_HTML)
         return page(source, words.encode(), "utf-8") if words else ""
 

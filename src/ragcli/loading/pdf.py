@@ -260,7 +260,8 @@ class _Reader:
     def _xfa(self, shown: str) -> Document | None:
         """An XFA form: its pages only ask for another reader."""
         text = pdf_extras.xfa_text(self._pdf)
-        self._source.lose("an XFA form: its words and values are read, not its pages", kind="warning" if text else "partial")  # fmt: skip
+        kind = "warning" if text else "partial"
+        self._source.lose("an XFA form: its words and values are read, not its pages", kind=kind)
         text = text or shown
         return self._made(text, [{"start": 0, "end": len(text), "page": 1}]) if text else None
 

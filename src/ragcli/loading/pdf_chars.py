@@ -1,8 +1,9 @@
 """The characters of a PDF page and where they stand, as pieces: runs of one line without a wide gap.
 
 PDFium gives the text of a page in one call, and the box of a character in a third of a microsecond: only the ends
-of words are asked for, and the boxes of a page are worked on at once. Its own lines are not used: it takes some pages for vertical writing, parts
-superscripts from their line, and joins what stands in two columns. Text that is turned is turned back first.
+of words are asked for, and the boxes of a page are worked on at once. Its own lines are not used: it takes some pages
+for vertical writing, parts superscripts from their line, and joins what stands in two columns. Text that is turned is
+turned back first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
     Spans = NDArray[np.intp]  # a row each: first character, one after the last
 
+APPENDED = 1 << 30  # the first character of a piece that the page does not draw itself
 _GAP = 1.0  # heights of a line between two pieces of it
 _FLAT = 0.4  # of the usual height of a word
 _SAMPLE = 48  # characters of a page that are asked whether their font says what they show
@@ -75,7 +77,9 @@ class Chars:
         text: str = layer.get_text_range(0, count)
         if len(text) != count:  # some are halves of one, or none at all: ask one by one
             code = raw("FPDFText_GetUnicode", ctypes.c_uint, ctypes.c_int)
-            text = "".join(chr(c) if 0 < c <= 0xFFFF else "\ufffd" for c in map(code, repeat(self._raw, count), range(count)))
+            text = "".join(
+                chr(c) if 0 < c <= 0xFFFF else "\ufffd" for c in map(code, repeat(self._raw, count), range(count))
+            )
             self._halves = _HALF.search(text) is not None
         return text.replace("\ufffe", "\x02")  # PDFium's mark of a hyphen at a line end
 
@@ -141,7 +145,7 @@ class Chars:
             falls = abs(np.diff(each[:, 1]))
             cuts = np.flatnonzero((gaps > size[at]) | (falls > 0.6 * size[at])) + start + 1
             edges = [start, *cuts.tolist(), end]
-            out += list(zip(edges, edges[1:], strict=False))
+            out += list(pairwise(edges))
         spans = np.array(sorted([*map(tuple, spans[~wide].tolist()), *out]))
         return spans, self._ends(spans)
 
@@ -165,7 +169,7 @@ class Chars:
         self.unmapped = unmapped / sum(end - start for start, end in sample)
         angle = raw("FPDFText_GetCharAngle", ctypes.c_float, ctypes.c_int)
         angles = [angle(self._raw, at) for at in asked[:: max(1, len(asked) // 16)]]
-        turns = Counter(round(math.degrees(value) / 90) % 4 * 90 for value in angles if value >= 0)
+        turns = Counter(-round(math.degrees(value) / 90) % 4 * 90 for value in angles if value >= 0)
         self.turned = turns.most_common(1)[0][0] if turns else 0
         if self.turned == 0:
             steps = boxes[:, 1, :2] - boxes[:, 0, :2]
@@ -260,6 +264,7 @@ def _pieces(chars: Chars, spans: Spans, boxes: Floats) -> tuple[list[Piece], lis
     tops, bottoms, heights = top.tolist(), bottom.tolist(), height.tolist()
     words = spans.tolist()
     edges = [*starts.tolist(), len(words)]
+    raised = _raised(chars, spans, boxes)
     found = []
     for number, start in enumerate(edges[:-1]):
         end = edges[number + 1]
@@ -272,8 +277,10 @@ def _pieces(chars: Chars, spans: Spans, boxes: Floats) -> tuple[list[Piece], lis
             usual = heights.index(size, start, end)
         if not said.isascii() and RTL.search(said):
             said = _logical(chars, words[start:end])
-        elif "\n" in said or "\r" in said:
-            said = _joined(text, words[start:end], left[start:end].tolist(), right[start:end].tolist(), size)
+        elif "\n" in said or "\r" in said or (raised and not raised.keys().isdisjoint(range(start, end))):
+            whole = [raised.get(at) or text[slice(*words[at])] for at in range(start, end)]
+            sides = zip(left[start:end].tolist(), right[start:end].tolist(), heights[start:end], strict=True)
+            said = _joined(text, words[start:end], whole, list(sides), size)
         said = chars.said(said)
         found.append(Piece(lefts[number], tops[usual], rights[number], bottoms[usual], said, size, first, last))
     return found, aside
@@ -285,9 +292,16 @@ def _running_aslant(spans: Spans, boxes: Floats) -> NDArray[np.bool_]:
 
     across, along = abs(boxes[:, 1, 0] - boxes[:, 0, 0]), abs(boxes[:, 1, 1] - boxes[:, 0, 1])
     thick = np.minimum(boxes[:, 0, 3] - boxes[:, 0, 1], boxes[:, 0, 2] - boxes[:, 0, 0])
-    aslant: NDArray[np.bool_] = (
-        (along > 1.2 * thick) & (across < 0.5 * along) & (spans[:, 1] - spans[:, 0] > 2)
-    )
+    aslant: NDArray[np.bool_] = (along > 1.2 * thick) & (across < 0.5 * along) & (spans[:, 1] - spans[:, 0] > 2)
+    if not aslant.any():
+        return aslant
+    lefts, rights = boxes[:, :, 0].min(axis=1), boxes[:, :, 2].max(axis=1)
+    for order in (range(1, len(spans)), range(len(spans) - 2, -1, -1)):  # short words go with their neighbour
+        step = -1 if order.step > 0 else 1
+        for at in order:
+            if aslant[at + step] and not aslant[at] and spans[at, 1] - spans[at, 0] <= 2:
+                other = at + step
+                aslant[at] = abs(lefts[at] - lefts[other]) < 3 and abs(rights[at] - rights[other]) < 3
     return aslant
 
 
@@ -307,15 +321,45 @@ def _aside(text: str, spans: Spans, turned: NDArray[np.bool_]) -> list[str]:
     return found
 
 
-def _joined(text: str, spans: list[list[int]], lefts: list[float], rights: list[float], size: float) -> str:
+def _raised(chars: Chars, spans: Spans, boxes: Floats) -> dict[int, str]:
+    """Words that end in a raised figure after another figure, such as the mark of a footnote: 750 and 1 is no 7501."""
+    import numpy as np
+
+    height = boxes[:, 0, 3] - boxes[:, 0, 1]
+    small = boxes[:, 1, 3] - boxes[:, 1, 1] < 0.85 * height
+    found: dict[int, str] = {}
+    for at in np.flatnonzero(small & (boxes[:, 1, 3] < boxes[:, 0, 3] - 0.15 * height)).tolist():
+        first, last = spans[at].tolist()
+        word = chars.text[first:last]
+        if not word[-1].isdigit():
+            continue
+        bottoms = chars.boxes(range(first, last))[:, 3]
+        cut = int(np.argmax(bottoms < bottoms[0] - 0.15 * height[at]))
+        if cut and word[cut - 1].isdigit() and word[cut:].isdigit():
+            found[at] = f"{word[:cut]}^{word[cut:]}"
+    return found
+
+
+def glue(one: str, other: str, size: float, other_size: float) -> str:
+    """What stands between two texts without room between them: figures of two sizes are two numbers."""
+    if one[-1:].isdigit() and other[:1].isdigit() and other_size < 0.85 * size:
+        return "^"
+    return ""
+
+
+def _joined(
+    text: str, spans: list[list[int]], words: list[str], sides: list[tuple[float, float, float]], size: float
+) -> str:
     """The text of a piece in which PDFium saw an end of line: a blank there only where there is room for one."""
-    out = text[slice(*spans[0])]
+    out = words[0]
     for at in range(1, len(spans)):
         between = text[spans[at - 1][1] : spans[at][0]]
         ended = "\r" in between or "\n" in between
-        if between and (not ended or lefts[at] - rights[at - 1] > 0.15 * size):
+        if between and (not ended or sides[at][0] - sides[at - 1][1] > 0.15 * size):
             out += " "
-        out += text[slice(*spans[at])]
+        else:
+            out += glue(out, words[at], sides[at - 1][2], sides[at][2])
+        out += words[at]
     return out
 
 

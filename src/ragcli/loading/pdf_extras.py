@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ragcli.loading.parts import part
-from ragcli.loading.pdf_chars import Piece
+from ragcli.loading.pdf_chars import APPENDED, Piece
 from ragcli.loading.source import Source
 from ragcli.records import Document
 
@@ -118,7 +118,7 @@ def fields_as_pieces(fields: list[tuple[float, float, float, float, str]], boxes
             top = (top + bottom - height) / 2
             bottom = top + height
         wide = min(right, left + max(0.5 * height * len(text), height))
-        found.append(Piece(left, top, wide, bottom, text, height, 1 << 30, 1 << 30))
+        found.append(Piece(left, top, wide, bottom, text, height, APPENDED, APPENDED))
     return found
 
 
@@ -219,13 +219,21 @@ def xfa_text(pdf: PdfDocument) -> str:
         root = etree.fromstring(buffer.raw, etree.XMLParser(resolve_entities=False, no_network=True, recover=True))
         if root is None:
             continue
-        for element in root.iter("{*}text", "{*}exData") if name.value == b"template" else root.iter("*"):
-            if name.value == b"template":
-                if any(above.tag.rpartition("}")[2] in ("script", "items", "event") for above in element.iterancestors()):
-                    continue
-                said = " ".join("".join(element.itertext()).split())
-                if said:
-                    lines.append(said)
-            elif element.text and element.text.strip() and not len(element):
-                lines.append(f"{element.tag.rpartition('}')[2]}: {' '.join(element.text.split())}")
+        lines += _template(root) if name.value == b"template" else _values(root)
     return "\n".join(lines)
+
+
+def _template(root: Any) -> Iterator[str]:
+    """The words that an XFA form shows."""
+    for element in root.iter("{*}text", "{*}exData"):
+        above = {parent.tag.rpartition("}")[2] for parent in element.iterancestors()}
+        said = " ".join("".join(map(str, element.itertext())).split())
+        if said and above.isdisjoint(("script", "items", "event")):
+            yield said
+
+
+def _values(root: Any) -> Iterator[str]:
+    """What was filled into an XFA form."""
+    for element in root.iter("*"):
+        if element.text and element.text.strip() and not len(element):
+            yield f"{element.tag.rpartition('}')[2]}: {' '.join(element.text.split())}"

@@ -6,13 +6,14 @@ Where it jumps about, the order comes from where the pieces stand (`ragcli.loadi
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
 from ragcli.loading.layout import Box, reading_order
-from ragcli.loading.pdf_chars import RTL, Piece
+from ragcli.loading.pdf_chars import APPENDED, RTL, Piece, glue
 
 _CJK = re.compile(r"[\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _MARKED = re.compile(r"(?:[•●▪◦‣∙*–—-]|\(?\w{1,3}[.):]|\[\w+\])\s")
@@ -36,7 +37,7 @@ class Line(NamedTuple):
 def jumps(items: Sequence[Piece], *, right_to_left: bool = False) -> int:
     """How often the next piece is neither beside nor below the one before."""
     found = 0
-    for one, other in zip(items, items[1:], strict=False):
+    for one, other in itertools.pairwise(items):
         small = min(one.bottom - one.top, other.bottom - other.top)
         fall = other.middle - one.middle
         if abs(fall) < 0.5 * small:
@@ -51,7 +52,8 @@ def in_order(items: Sequence[Piece]) -> list[Piece]:
     """Put pieces in reading order."""
     right_to_left = is_right_to_left(items)
     drawn = jumps(items, right_to_left=right_to_left)
-    if drawn <= _FEW_JUMPS or len(items) > _MOST:
+    few = 0 if any(item.first == APPENDED for item in items) else _FEW_JUMPS
+    if drawn <= few or len(items) > _MOST:
         return list(items)
     boxes = [Box(item.left, item.top, item.right, item.bottom) for item in items]
     placed = [items[at] for block in reading_order(boxes, right_to_left=right_to_left) for at in block]
@@ -91,10 +93,11 @@ def _beside(one: Piece, other: Piece) -> bool:
 
 def _line(row: list[Piece], table: bool) -> Line:
     text = row[0].text
-    for one, other in zip(row, row[1:], strict=False):
+    for one, other in itertools.pairwise(row):
         gap = max(other.left - one.right, one.left - other.right)
         tight = gap < 0.12 * min(one.size, other.size)
-        text += other.text if tight and not text.endswith(" ") else f" {other.text}"
+        between = glue(text, other.text, one.size, other.size) if tight and not text.endswith(" ") else " "
+        text += between + other.text
     tallest = max(row, key=lambda piece: piece.right - piece.left)
     return Line(
         min(piece.left for piece in row),
@@ -111,7 +114,7 @@ def _line(row: list[Piece], table: bool) -> Line:
 def _parted(found: list[Line]) -> list[Line]:
     """Set what stands before each line: more room than usual, another size or an indent begins a paragraph."""
     pitches: dict[int, list[float]] = {}
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in itertools.pairwise(found):
         pitch = other.bottom - one.bottom
         if 0 < pitch < 4 * one.size and not (one.table or other.table):
             pitches.setdefault(round(one.size), []).append(pitch)

@@ -14,9 +14,11 @@ from ragcli.loading.pdf_lines import Line
 _BAND = 0.13  # share of a page's height at its top and bottom
 _OUTERMOST = 4  # lines of each band
 _LEAST = 3  # pages
+_ROOM = 0.6  # of the height of a line, between a header and the text
 _DIGITS = re.compile(r"\d+")
-_ROMAN = re.compile(r"(?i)^[ivxlc]{1,7}$")
-_NUMBER_ONLY = re.compile(r"[\W_]*(?:page|seite|página|p\.|第|頁|页)?[\W_]*#[\W_]*(?:(?:of|von|de|/|共)?[\W_]*#)?\W*(?:页|頁)?\W*$", re.I)  # fmt: skip
+_ROMAN = re.compile(r"(?i)(?<!\S)[ivxlc]{1,7}$|^[ivxlc]{1,7}(?!\S)")
+_PAGE = r"(?:page|seite|página|p\.|第|頁|页)?"
+_NUMBER_ONLY = re.compile(rf"[\W_]*{_PAGE}[\W_]*#[\W_]*(?:(?:of|von|de|/|共|页|頁)*[\W_]*#)?\W*(?:页|頁)?\W*$", re.I)
 
 
 class Candidate(NamedTuple):
@@ -26,6 +28,22 @@ class Candidate(NamedTuple):
     key: str  # its text, any number as #
     slot: int  # how far down the page it stands, in hundredths; a footer's count from below, and are negative
     numbers: tuple[int, ...]
+
+
+def _outermost(lines: list[tuple[float, float, int]]) -> list[int]:
+    """The first few lines, as far as there is more room after them than between lines of text.
+
+    Args:
+        lines: (top, bottom, place) from the outermost inwards.
+    """
+    low, held = float("-inf"), 0
+    for number, (top, bottom, _) in enumerate(lines[: _OUTERMOST + 1]):
+        if number and top - low > _ROOM * (bottom - top):
+            held = number
+        low = max(low, bottom)
+    else:
+        held = len(lines) if len(lines) <= _OUTERMOST else held
+    return [at for _, _, at in lines[:held]]
 
 
 class Margins:
@@ -42,22 +60,22 @@ class Margins:
             return {}
         order = sorted(range(len(lines)), key=lambda at: lines[at].top)
         found: dict[int, Candidate] = {}
-        for at in order[:_OUTERMOST]:
+        for at in _outermost([(lines[at].top, lines[at].bottom, at) for at in order]):
             if lines[at].bottom - top < _BAND * height:
                 found[at] = self._candidate(page, lines[at], round(100 * (lines[at].top - top) / height))
-        for at in order[::-1][:_OUTERMOST]:
+        order.sort(key=lambda at: -lines[at].bottom)
+        for at in _outermost([(-lines[at].bottom, -lines[at].top, at) for at in order]):
             if at not in found and lines[at].top - top > (1 - _BAND) * height:
-                found[at] = self._candidate(page, lines[at], min(round(100 * ((lines[at].bottom - top) / height - 1)), -1) - 100)
+                slot = min(round(100 * ((lines[at].bottom - top) / height - 1)), -1) - 100
+                found[at] = self._candidate(page, lines[at], slot)
         for one in found.values():
             self._slots[one.slot].append(one)
         return found
 
     def _candidate(self, page: int, line: Line, slot: int) -> Candidate:
         text = " ".join(line.text.split())
-        if _ROMAN.match(text):
-            return Candidate(page, "#", slot, ())
         numbers = tuple(int(one) for one in _DIGITS.findall(text)[:4] if len(one) < 6)
-        return Candidate(page, _DIGITS.sub("#", text)[:200].casefold(), slot, numbers)
+        return Candidate(page, _ROMAN.sub("#", _DIGITS.sub("#", text))[:200].casefold(), slot, numbers)
 
     def repeated(self) -> set[Candidate]:
         """Return the candidates that are headers or footers."""

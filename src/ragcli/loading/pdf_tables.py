@@ -33,7 +33,8 @@ def ruled(chars: Chars, grids: Sequence[Grid]) -> Found:
     rest = chars.pieces
     tables = []
     for grid in grids:
-        inside, outside = [], []
+        inside: list[Piece] = []
+        outside: list[Piece] = []
         for piece in rest:
             middle = (piece.left + piece.right) / 2
             held = grid.left - 1 < middle < grid.right + 1 and grid.top - 1 < piece.middle < grid.bottom + 1
@@ -66,6 +67,8 @@ def _filled(chars: Chars, grid: Grid, inside: list[Piece]) -> str:
     several = sum(sum(map(bool, line)) > 1 for line in lines)
     if len(lines) < 2 or len(full) < 2 or several < max(1, len(lines) * 0.3):
         return ""
+    if len(full) > 4 and sum(map(bool, texts.values())) < 0.25 * len({one for row in grid.owner for one in row}):
+        return ""  # boxes of a drawing
     return table(lines)
 
 
@@ -210,29 +213,43 @@ def _written(lines: list[list[Cell]], columns: list[tuple[float, float]]) -> str
             text = joined([piece.text.strip() for piece in cell])
             cells[at] = f"{cells[at]} {text}".strip()
         grid.append(cells)
-    full = [sum(map(bool, cells)) for cells in grid]
-    width = len(columns)
-    said = [cell for cells in grid for cell in cells if cell]
-    if sum(n >= 2 for n in full) < max(3, 0.7 * len(grid)) or sum(full) < 0.6 * width * len(grid):
-        return ""
-    if sum(map(len, said)) > 40 * len(said) or max(map(len, said)) > 200:
-        return ""  # prose
-    if width > 2 and sum(n >= width - 1 for n in full) < 0.5 * len(grid):
-        return ""
-    if any(not _SAYS.search("".join(cells[at] for cells in grid)) for at in range(width)):
-        return ""  # a column of marks only
-    first = [cells[0] for cells in grid if cells[0]]
-    if width == 2 and sum(bool(_MARK.match(cell)) for cell in first) > 0.5 * len(first):
-        return ""  # a list, or numbered lines
-    led = [cells for cells in grid if any(map(_LEADER.search, cells))]
-    if len(led) > 0.3 * len(grid) and sum(sum(map(bool, map(_NUMBER.match, cells))) < 4 for cells in led) > 0.5 * len(led):
-        return ""  # a table of contents
-    numbers = sum(bool(_NUMBER.match(cell)) for cell in said)
-    if width == 2 and numbers < 0.3 * len(said) and (len(grid) < 4 or sum(map(len, said)) > 25 * len(said)):
-        return ""
-    if _is_monospaced(lines) or not _LETTERS.search(" ".join(said)) and width < 3:
+    if not _is_table(grid) or _is_monospaced(lines):
         return ""
     return table(_numbers_apart(grid))
+
+
+def _is_table(grid: list[list[str]]) -> bool:
+    """Whether rows of cells are more likely a table than prose, a list, or a table of contents."""
+    width, height = len(grid[0]), len(grid)
+    full = [sum(map(bool, cells)) for cells in grid]
+    if sum(n >= 2 for n in full) < max(3, 0.7 * height) or sum(full) < 0.6 * width * height:
+        return False
+    if width > 2 and sum(n >= width - 1 for n in full) < 0.5 * height:
+        return False
+    said = [cell for cells in grid for cell in cells if cell]
+    letters = sum(map(len, said))
+    if letters > 40 * len(said) or max(map(len, said)) > 200:
+        return False  # prose
+    if any(not _SAYS.search("".join(cells[at] for cells in grid)) for at in range(width)):
+        return False  # a column of marks only
+    if _is_contents(grid):
+        return False
+    if width > 2:
+        return True
+    first = [cells[0] for cells in grid if cells[0]]
+    if sum(bool(_MARK.match(cell)) for cell in first) > 0.5 * len(first):
+        return False  # a list, or numbered lines
+    if not _LETTERS.search("".join(said)):
+        return False
+    numbers = sum(bool(_NUMBER.match(cell)) for cell in said)
+    return numbers >= 0.3 * len(said) or (height >= 4 and letters <= 25 * len(said))
+
+
+def _is_contents(grid: list[list[str]]) -> bool:
+    """Whether rows lead to a page number by dots."""
+    led = [cells for cells in grid if any(map(_LEADER.search, cells))]
+    few = [cells for cells in led if sum(_NUMBER.match(cell) is not None for cell in cells) < 4]
+    return len(led) > 0.3 * len(grid) and len(few) > 0.5 * len(led)
 
 
 def _numbers_apart(grid: list[list[str]]) -> list[list[str]]:
@@ -260,6 +277,7 @@ def _is_monospaced(lines: list[list[Cell]]) -> bool:
         for line in lines
         for cell in line
         for piece in cell
-        if len(piece.text) >= 4 and piece.text.isascii() and len(set(piece.text)) >= 3 and not _FIGURES.match(piece.text)
+        if len(piece.text) >= 4 and piece.text.isascii()
+        if len(set(piece.text)) >= 3 and not _FIGURES.match(piece.text)
     ]
     return len(widths) >= 3 and max(widths) - min(widths) < 0.04 * max(widths)

@@ -37,7 +37,7 @@ def _sizes(root: Any) -> dict[Any, int]:
     stack: list[int] = []
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "start":
-            stack.append(len(element.text or "") + len(element.tag) + len(_attributes(element)))
+            stack.append(len(element.text or "") + len(element.tag) + len(attributes(element)))
             continue
         size = stack.pop()
         if size > RECORD and len(element):
@@ -61,8 +61,8 @@ def _blocks(element: Any, depth: int, large: dict[Any, int], blocks: list[str]) 
 def _children(element: Any, depth: int, large: dict[Any, int], blocks: list[str], repeats: set[str]) -> None:
     """Write an element that holds records: its own values, then a block a record."""
     if depth:
-        blocks.append(f"{'#' * min(depth, 6)} {local(element)}{_attributes(element)}")
-    own = [] if depth or not _attributes(element) else [f"{local(element)}{_attributes(element)}"]
+        blocks.append(f"{'#' * min(depth, 6)} {local(element)}{attributes(element)}")
+    own = [] if depth or not attributes(element) else [f"{local(element)}{attributes(element)}"]
     if (element.text or "").strip():
         own.append(flowed(element.text))
     for child in element:
@@ -95,13 +95,13 @@ def lines(element: Any, depth: int, *, named: bool) -> Iterator[str]:
     name = local(element)
     indent = "  " * min(depth, _INDENTED)
     text = flowed(element.text or "")
-    head = f"{indent}{name}{_attributes(element)}" if named else indent
+    head = f"{indent}{name}{attributes(element)}" if named else indent
     if not len(element) or depth > _DEEPEST or _is_mixed(element):
         if len(element):
             text = flowed("".join(map(str, element.itertext())))
         if text:
             yield f"{head}: {text}"
-        elif _attributes(element):
+        elif attributes(element):
             yield head
         return
     yield f"{head}:"
@@ -114,7 +114,7 @@ def _is_mixed(element: Any) -> bool:
     return bool((element.text or "").strip()) or any((child.tail or "").strip() for child in element)
 
 
-def _attributes(element: Any) -> str:
+def attributes(element: Any) -> str:
     """The attributes that say something: `` (id: 7, lang: en)``."""
     number = len(element.attrib)
     if not number:

@@ -173,26 +173,35 @@ _WIKI = (
 )  # fmt: skip
 
 
-def wiki_pages(source: Source, root: Any) -> Iterator[Document]:
-    """Yield the pages of a MediaWiki dump, the newest text of each; pages that only lead to another are left out."""
-    redirects = 0
-    for page in root.iterchildren("{*}page"):
+class Wiki:
+    """Writes the pages of a MediaWiki dump; those that only lead to another are left out and counted."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._redirects = 0
+
+    def page(self, page: Any) -> Iterator[Document]:
+        """Yield a page as a document: the newest of its texts."""
+        if local(page) != "page":
+            return
         title = _child(page, "title")
         text = next((one.text or "" for one in reversed(list(page.iter("{*}text")))), "")
         if page.find("{*}redirect") is not None or _REDIRECT.match(text):
-            redirects += 1
-            continue
+            self._redirects += 1
+            return
         for pattern, written in _WIKI:
             text = pattern.sub(written, text)
-        source.beat()
         if text.strip():
             stamp = next((one.text for one in page.iter("{*}timestamp")), None)
             facts = {"root": "mediawiki", "date": stamp}
-            yield source.document(
-                f"# {title}\n\n{unescape(text).strip()}", format="xml", title=title, part=title, metadata=facts
-            )
-    if redirects:
-        source.lose(f"{redirects} pages that lead to another", kind="skipped", pages=redirects)
+            text = f"# {title}\n\n{unescape(text).strip()}"
+            yield self._source.document(text, format="xml", title=title, part=title, metadata=facts)
+
+    def end(self) -> None:
+        """Report the pages that were left out."""
+        if self._redirects:
+            reason = f"{self._redirects} pages that lead to another"
+            self._source.lose(reason, kind="skipped", pages=self._redirects)
 
 
 WRITERS: dict[str, Callable[[Source, Any], _Written]] = {

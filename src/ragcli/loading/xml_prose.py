@@ -9,53 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ragcli.loading import xml_names
 from ragcli.loading.markup import fenced, flowed, paragraph, spread, table
 from ragcli.loading.source import Source
-from ragcli.loading.xml_data import local
+from ragcli.loading.xml_data import lines, local
 
 _DEEPEST = 100  # levels; what lies deeper is written as one paragraph
-_TITLES = {"title", "head", "article-title", "subtitle", "bridgehead", "heading", "hedline"}
-_PARAGRAPHS = {
-    "p", "para", "simpara", "shortdesc", "cmd", "stepresult", "ab", "l", "speaker", "attribution", "caption",
-    "term", "dt", "dlterm", "label", "primary", "glossterm", "line", "verse", "lb", "member", "entry", "td", "th",
-    "disp-formula", "disp-quote", "hl1", "hl2", "byline", "stage", "bibl", "biblStruct", "ref", "mixed-citation",
-    "element-citation", "citation", "nlm-citation", "li", "item", "subtitle", "kwd", "question", "answer", "dd", "def",
-}  # fmt: skip
-_LISTS = {"itemizedlist", "orderedlist", "list", "ul", "ol", "simplelist", "procedure", "steps", "substeps", "sl",
-          "steps-unordered", "calloutlist", "ref-list", "listBibl", "stepalternatives", "choices",
-          "steps-informal", "bibliolist", "segmentedlist"}  # fmt: skip
-_ORDERED = {"orderedlist", "ol", "procedure", "steps", "substeps"}
-_GLOSSED = {"varlistentry": ("term", "listitem"), "dlentry": ("dt", "dd"), "def-item": ("term", "def"),
-            "glossentry": ("glossterm", "glossdef"), "glossBody": ("glossterm", "glossdef")}  # fmt: skip
-_TABLES = {"table", "informaltable", "simpletable", "properties", "choicetable"}
-_ROWS = {"row", "tr", "strow", "sthead", "property", "prophead", "chrow", "chhead"}
-_CELLS = {"entry", "td", "th", "stentry", "cell", "proptype", "propvalue", "propdesc", "choption", "chdesc",
-          "choptionhd", "chdeschd", "proptypehd", "propvaluehd", "propdeschd"}  # fmt: skip
-_CODE = {"programlisting", "screen", "codeblock", "literallayout", "pre", "synopsis", "msgblock", "eg", "egXML",
-         "code-block", "preformat", "listing", "funcsynopsisinfo", "lines", "classsynopsis"}  # fmt: skip
-_NOTES = {"footnote", "fn"}
-_INLINE = {
-    "emphasis", "bold", "italic", "b", "i", "u", "em", "strong", "sub", "sup", "subscript", "superscript", "xref",
-    "link", "ulink", "ext-link", "hi", "ph", "keyword", "literal", "code", "filename", "command", "codeph", "option",
-    "a", "abbrev", "abbr", "acronym", "quote", "q", "phrase", "span", "uicontrol", "tt", "sc", "monospace", "inline",
-    "named-content", "styled-content", "inline-formula", "inlineequation", "tex-math", "alternatives", "date", "num",
-    "persName", "placeName", "name", "surname", "given-names", "forename", "firstname", "othername", "foreName", "title-abbrev", "email", "uri",
-}  # fmt: skip
-_ADMONITIONS = {"note", "tip", "warning", "caution", "important", "danger", "attention", "remember", "notice"}
-_UNTITLED = _ADMONITIONS | _TABLES | _LISTS | {
-    "figure", "fig", "informalfigure", "example", "formalpara", "sidebar", "blockquote", "table-wrap", "variablelist",
-    "equation", "boxed-text", "disp-quote", "def-list", "dl", "qandaset", "biblioentry", "bibliomixed", "note",
-    "mixed-citation", "element-citation", "citation", "nlm-citation", "bibl", "biblStruct", "monogr", "analytic",
-    "series", "product", "related-article", "media-group", "supplementary-material", "statement", "refbody",
-    "glossary-entry", "step", "citetitle", "verse-group", "lg", "sp", "quote",
-}  # fmt: skip
-_HEADS = {"info", "bookinfo", "articleinfo", "chapterinfo", "sectioninfo", "partinfo", "titleblock", "title-group",
-          "setinfo", "blockinfo", "titleStmt", "fileDesc", "teiHeader", "front", "article-meta", "docTitle",
-          "titlePart", "titlealts", "body.head", "refmeta", "refnamediv"}  # fmt: skip
-_LEFT_OUT = {"indexterm", "titleabbrev", "navtitle", "searchtitle", "alt-title", "anchor", "index-terms", "object-id",
-             "journal-id", "article-id", "permissions-id", "custom-meta-group", "counts", "xs",
-             "revhistory", "colspec", "remark", "draft-comment", "toc", "lot", "index", "self-uri"}  # fmt: skip
-_LANGUAGES = ("language", "outputclass", "lang", "role")
+_SHORT = 60  # characters: a value, not a sentence
 
 
 def is_prose(root: Any) -> bool:
@@ -100,13 +60,15 @@ def _title(root: Any) -> Any:
                     "".join(map(str, child.itertext())).strip()
                 ):
                     return child
-        at = [child for element in at for child in element if local(child) in _HEADS or local(child) == "hedline"]
+        at = [
+            child for element in at for child in element if local(child) in xml_names.HEADS or local(child) == "hedline"
+        ]
         depth += 1
     return None
 
 
 def _facts(root: Any) -> dict[str, Any]:
-    head = next((child for child in root if local(child) in _HEADS), root)
+    head = next((child for child in root if local(child) in xml_names.HEADS), root)
     names: list[str] = []
     for person in head.iter("{*}contrib", "{*}author", "{*}creator"):
         if local(person) == "contrib" and person.get("contrib-type", "author") != "author":
@@ -186,45 +148,63 @@ class _Writer:
     def element(self, element: Any, level: int, depth: int) -> None:
         """Write a block element."""
         name = local(element)
-        if not name or name in _LEFT_OUT or element in self._done:
+        if not name or name in xml_names.LEFT_OUT or element in self._done:
             return
         self._flush()
         if depth > _DEEPEST:
             self._line.append(" ".join(map(str, element.itertext())))
-        elif name in _TABLES and any(local(one) in _ROWS for one in element.iter()):
+        elif name in xml_names.TABLES and any(local(one) in xml_names.ROWS for one in element.iter()):
             self._table(element, level, depth)
             return
-        elif name in _CODE or _is_code(element, name):
+        elif name in xml_names.CODE or _is_code(element, name):
             self._code(element)
             return
-        elif name in _NOTES:
-            self._note(element)
-        elif name in _GLOSSED:
+        elif name in xml_names.GLOSSED:
             self._gloss(element, level, depth)
             return
+        elif name in xml_names.KEYWORDS:
+            label = "关键词：" if _is_chinese(element) else "Keywords: "
+            said = (
+                flowed("".join(map(str, child.itertext()))) for child in element if local(child) not in xml_names.TITLES
+            )
+            self._line.append(label + ", ".join(text for text in said if text))
+        elif _is_record(element, name):
+            self._put("\n".join(lines(element, 0, named=True)))
         else:
-            if name in _ADMONITIONS:
+            if name == "abstract" and not any(local(child) in xml_names.TITLES for child in element):
+                level = min(level + 1, 6)
+                self._blocks.append(f"{'#' * level} {'摘要' if _is_chinese(element) else 'Abstract'}")
+            if name in xml_names.ADMONITIONS:
                 self._mark = f"{self._mark or self._indent}{element.get('type', name).capitalize()}: "
             self._children(element, level, depth, name)
         self._flush()
 
     def _children(self, element: Any, level: int, depth: int, name: str) -> None:
-        listed = name in _LISTS
+        listed = name in xml_names.LISTS
         indent, number = self._indent, 0
-        ordered = name in _ORDERED or element.get("list-type", element.get("type")) in ("order", "ordered")
-        flat = name in _PARAGRAPHS or name in _TITLES or _is_mixed(element)
-        if not len(element) and not flat and name not in _INLINE and name not in _ADMONITIONS:
+        ordered = name in xml_names.ORDERED or element.get("list-type", element.get("type")) in ("order", "ordered")
+        if (
+            not len(element)
+            and name not in xml_names.PLAIN
+            and name not in xml_names.INLINE
+            and name not in xml_names.TITLES
+        ):
             value = flowed(element.text or "")
             if value:
-                self._line.append(f"{name}: {value}")
+                self._line.append(f"{name}: {value}" if len(value) < _SHORT and value[-1] not in ".。！？" else value)
             self._media(element)
             return
+        flat = (
+            _is_mixed(element)
+            or name in xml_names.TITLES
+            or (name in xml_names.PARAGRAPHS and not _holds_blocks(element))
+        )
         deeper = level
         for child in element:
-            if local(child) in _TITLES | {"label"} and name not in _UNTITLED and not flat and local(child) != "label":
+            if local(child) in xml_names.TITLES and name not in xml_names.UNTITLED and not flat:
                 deeper = min(level + 1, 6)
                 break
-            if local(child) in _HEADS and (found := _title(child)) is not None and found not in self._done:
+            if local(child) in xml_names.HEADS and (found := _title(child)) is not None and found not in self._done:
                 self.heading(found, min(level + 1, 6))
                 deeper = min(level + 1, 6)
                 break
@@ -233,11 +213,11 @@ class _Writer:
         number_label = ""
         for child in element:
             kind = local(child)
-            if not kind or kind in _LEFT_OUT or child in self._done:
+            if not kind or kind in xml_names.LEFT_OUT or child in self._done:
                 pass
             elif kind == "label" and not flat and deeper > level:
                 number_label = flowed("".join(map(str, child.itertext())))
-            elif listed and (kind not in _TITLES or kind == "head") and kind not in ("title", "label"):
+            elif listed and (kind not in xml_names.TITLES or kind == "head") and kind not in ("title", "label"):
                 number += 1
                 self._flush()
                 self._mark = f"{indent}{number}. " if ordered else f"{indent}- "
@@ -245,8 +225,8 @@ class _Writer:
                 self.element(child, deeper, depth + 1)
                 self._flush()
                 self._indent, self._mark = indent, ""
-            elif kind in _TITLES and not flat:
-                if name in _UNTITLED:
+            elif kind in xml_names.TITLES and not flat:
+                if name in xml_names.UNTITLED:
                     self._flush()
                     self._inline(child, depth + 1)
                     self._flush()
@@ -255,31 +235,34 @@ class _Writer:
                         child.text = f"{number_label} {child.text or ''}"
                         number_label = ""
                     self.heading(child, deeper)
-            elif self._is_block(kind, flat) or (not flat and _is_code(child, kind)):
+            elif self._is_block(child, flat) or (not flat and _is_code(child, kind)):
                 self.element(child, deeper, depth + 1)
             else:
                 self._inline(child, depth + 1)
-                if not flat and name not in ("contrib", "author", "name", "citation"):
+                if kind == "label" or not _is_mixed(element):
                     self._line.append(" ")
             self._line.append(child.tail or "")
 
-    def _is_block(self, kind: str, flat: bool) -> bool:
-        if kind in _LISTS or kind in _TABLES or kind in _GLOSSED:
+    def _is_block(self, element: Any, flat: bool) -> bool:
+        kind = local(element)
+        if kind in xml_names.LISTS or kind in xml_names.TABLES or kind in xml_names.GLOSSED or kind in xml_names.CODE:
             return True
-        if kind in _CODE:
-            return True
-        if flat:
-            return kind in ("p", "para", "simpara", "figure", "fig", "table-wrap", "variablelist", "dl", "def-list",
-                            "blockquote", "informalfigure", "example", "note") or kind in _ADMONITIONS  # fmt: skip
-        return kind not in _INLINE
+        if not flat:
+            return kind not in xml_names.INLINE
+        if kind == "note":  # of TEI: a footnote; of others: something to heed
+            return any(local(child) in ("p", "para", "simpara") for child in element)
+        return kind in xml_names.FLOATS or kind in xml_names.ADMONITIONS
 
     def _inline(self, element: Any, depth: int) -> None:
         """Write an element as part of a sentence."""
         name = local(element)
-        if not name or name in _LEFT_OUT:
+        if not name or name in xml_names.LEFT_OUT:
             return
-        if name in _NOTES:
+        if name in xml_names.NOTES or name == "note":
             self._note(element)
+            return
+        if name in xml_names.NAMES and (said := _person(element)):
+            self._line.append(said)
             return
         if depth > _DEEPEST:
             self._line += map(str, element.itertext())
@@ -295,7 +278,7 @@ class _Writer:
         self._line.append(element.text or "")
         for child in element:
             if local(child):
-                if self._is_block(local(child), True):
+                if self._is_block(child, True):
                     self.element(child, 6, depth + 1)
                 else:
                     self._inline(child, depth + 1)
@@ -326,7 +309,7 @@ class _Writer:
         self._notes.append(f"[^{number}]: {text}")
 
     def _gloss(self, element: Any, level: int, depth: int) -> None:
-        names, _ = _GLOSSED[local(element)]
+        names, _ = xml_names.GLOSSED[local(element)]
         terms = [flowed("".join(map(str, child.itertext()))) for child in element if local(child) == names]
         indent = self._indent
         self._mark, self._indent = f"{indent}- ", indent + "  "
@@ -349,11 +332,11 @@ class _Writer:
         self._indent, self._mark = indent, ""
 
     def _only_text(self, element: Any) -> bool:
-        return local(element) in _PARAGRAPHS and not any(self._is_block(local(one), True) for one in element)
+        return local(element) in xml_names.PARAGRAPHS and not any(self._is_block(one, True) for one in element)
 
     def _code(self, element: Any) -> None:
         text = "".join(map(str, element.itertext())).strip("\n").rstrip()
-        language = next((value for key in _LANGUAGES if (value := element.get(key))), "")
+        language = next((value for key in xml_names.LANGUAGES if (value := element.get(key))), "")
         if text.strip():
             self._put(fenced(text, language.removeprefix("language-").split()[0] if language.strip() else ""))
 
@@ -361,11 +344,11 @@ class _Writer:
         rows: list[list[tuple[str, int, int]]] = []
         for child in element.iter():
             kind = local(child)
-            if kind in ("title", "caption") and not any(local(up) in _CELLS for up in child.iterancestors()):
+            if kind in ("title", "caption") and not any(local(up) in xml_names.CELLS for up in child.iterancestors()):
                 self._inline(child, depth + 1)
                 self._flush()
-            elif kind in _ROWS and next(_up(child), None) is element:
-                rows.append([self._cell(cell) for cell in child if local(cell) in _CELLS])
+            elif kind in xml_names.ROWS and next(_up(child), None) is element:
+                rows.append([self._cell(cell) for cell in child if local(cell) in xml_names.CELLS])
         written = table(spread(rows))
         if written:
             self._put(written)
@@ -390,6 +373,48 @@ class _Writer:
         )
 
 
+def _person(element: Any) -> str:
+    """A name of a person, the given name first; "" where its parts are not said."""
+    surname = next((child for child in element if local(child) == "surname"), None)
+    given = next((child for child in element if local(child) in xml_names.GIVEN), None)
+    if surname is None or given is None or _is_mixed(element):
+        return ""
+    return flowed(f"{''.join(map(str, given.itertext()))} {''.join(map(str, surname.itertext()))}")
+
+
+def _is_chinese(element: Any) -> bool:
+    return any("\u4e00" <= char <= "\u9fff" for piece in element.itertext() for char in str(piece)[:100])
+
+
+def _is_record(element: Any, name: str) -> bool:
+    """Whether it holds nothing but short values under names that say nothing of a text: a date, a publisher."""
+    known = (
+        xml_names.PLAIN
+        | xml_names.LISTS
+        | xml_names.TITLES
+        | xml_names.INLINE
+        | xml_names.HEADS
+        | xml_names.NOTES
+        | xml_names.FLOATS
+        | xml_names.ADMONITIONS
+    )
+    if not 1 < len(element) < 20 or name in known or name in xml_names.UNTITLED or _is_mixed(element):
+        return False
+    return all(
+        not len(child) and local(child) not in known - {"date", "name", "num"} and len(child.text or "") < _SHORT
+        for child in element
+        if local(child)
+    )
+
+
+def _holds_blocks(element: Any) -> bool:
+    """Whether a paragraph by its name holds others."""
+    return any(
+        local(child) in xml_names.FLOATS or local(child) in xml_names.TITLES or local(child) in xml_names.HEADS
+        for child in element
+    )
+
+
 def _is_code(element: Any, name: str) -> bool:
     """Whether an element of another use holds lines of code: ``code`` of JATS, ``ab`` of TEI."""
     if name not in ("code", "ab", "literal", "monospace"):
@@ -398,7 +423,7 @@ def _is_code(element: Any, name: str) -> bool:
 
 
 def _up(element: Any) -> Iterator[Any]:
-    return (up for up in element.iterancestors() if local(up) in _TABLES)
+    return (up for up in element.iterancestors() if local(up) in xml_names.TABLES)
 
 
 def _number(value: str | None, default: int) -> int:

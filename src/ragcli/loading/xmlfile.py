@@ -12,9 +12,10 @@ from html.entities import html5
 from typing import Any
 
 from ragcli.errors import LoadError
-from ragcli.loading.encodings import Decoded, clean_up
+from ragcli.loading.encodings import Decoded, choose, clean_up
 from ragcli.loading.source import Source
 from ragcli.loading.xml_data import local
+from ragcli.loading.xml_stream import LARGE, read_large
 from ragcli.records import Document
 
 _DECLARATION = re.compile(r"<\?xml\s[^<>]*\?>", re.I)
@@ -36,6 +37,8 @@ _TAG = re.compile(r"<!--.*?(?:-->|\Z)|<!\[CDATA\[(.*?)(?:\]\]>|\Z)|<[a-zA-Z/?!_\
 _OWN = {"amp", "lt", "gt", "quot", "apos"}
 _TOO_MUCH = "amplification|entity reference loop|EntityLoop"
 _HARMLESS = re.compile("Namespace prefix|Double hyphen|not a valid URI|is not absolute")
+_ROOT = re.compile(rb"<(?:[\w.-]+:)?([a-zA-Z][\w.-]*)[\s>/]")
+_WHOLE = {"document", "html", "package", "Workbook", "wordDocument", "rss", "feed", "RDF", "opml", "plist", "svg"}
 _INCLUDE = "{http://www.w3.org/2001/XInclude}include"
 
 
@@ -45,6 +48,10 @@ def read(source: Source) -> Iterator[Document]:
     Raises:
         LoadError: it is not text, holds no element, or its entities expand without end.
     """
+    if source.size > LARGE and _is_plain(source.head):
+        with source.parsing("XML"):
+            yield from read_large(source)
+        return
     found = _decoded(source)
     text = found.text.lstrip()
     declaration = _DECLARATION.match(text)
@@ -65,6 +72,15 @@ def read(source: Source) -> Iterator[Document]:
         for outer in root.iter(_INCLUDE):
             source.lose(f"it includes {outer.get('href')}, which is another file and was not read", kind="warning")
         yield from _write(source, root, text, encoding)
+
+
+def _is_plain(head: bytes) -> bool:
+    """Whether a large file is of no dialect that is read whole, in an encoding that libxml2 knows as we do."""
+    root = _ROOT.search(head)
+    encoding = _ENCODING.match(head)
+    if root is None or (encoding and encoding[1].lower() not in (b"utf-8", b"utf-16", b"us-ascii", b"iso-8859-1")):
+        return False
+    return root[1].decode() not in _WHOLE and choose(head, complete=False)[0].startswith(("utf-8", "utf-16"))
 
 
 def _decoded(source: Source) -> Decoded:
@@ -98,7 +114,10 @@ def _write(source: Source, root: Any, text: str, encoding: str | None) -> Iterat
             yield source.document(body, format="html", title=title, metadata={**facts, "encoding": encoding})
         return
     if name == "mediawiki":
-        yield from xml_feeds.wiki_pages(source, root)
+        wiki = xml_feeds.Wiki(source)
+        for page in root:
+            yield from wiki.page(page)
+        wiki.end()
         return
     if name == "Workbook" and space == "urn:schemas-microsoft-com:office:spreadsheet":
         from ragcli.loading.spreadsheetml import spreadsheet_2003
