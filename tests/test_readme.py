@@ -13,7 +13,7 @@ from conftest import ROOT, environment
 
 def block(name: str, kind: str) -> str:
     text = (ROOT / name).read_text(encoding="utf-8")
-    return re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)[1]
+    return "".join(re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL))
 
 
 def plain(view: str) -> str:

@@ -31,12 +31,21 @@ _LIGATURES = str.maketrans(
 _ITEM = re.compile(r"^[•●▪◦‣∙⁃][ \t]*(?=\S)", re.M)
 _CONTROL = re.compile("[\x00\x01\x03-\x08\x0b\x0c\x0e-\x1f]")
 _BAD = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff\x00\x01\x03-\x08\x0b\x0e-\x1f]")
-_JUDGED = 1500  # characters of a page whose words are looked at
 GARBLED = 0.15  # share of a page's characters that say nothing
-_WORD = re.compile(r"[A-ZÀ-Þ]?[a-zß-öø-ɏ]{2,}|[A-ZÀ-Þ]{4,}")
+_JUDGED = 1500  # characters of a page whose words are looked at
+_LEAST_WORDS = 25  # of a page that is judged by its words
+_WORD = re.compile(r"(?<![^\W_])[A-Za-z]?[a-z]{3,}(?![^\W_])")
 _COMMON = (" the ", " of ", " and ", " to ", " de ", " la ", " der ", " und ", " in ", "的", "是", "の")
-_VOWEL = re.compile(r"[aeiouyà-æè-ïò-öø-ýœāăąēĕėęěīĭįıōŏőūŭůűų]", re.I)
-_CROWD = re.compile(r"[^aeiouyà-æè-ïò-öø-ýœāăąēĕėęěīĭįıōŏőūŭůűų]{6}", re.I)
+# Pairs of letters: the commonest of ten European languages, 79 to 94 % of their text, 17 to 44 % of scrambled text.
+_PAIRS_OF_TEXT = (
+    "er en re es te in on or st ar an de nt le ti co al at he me ie ra ne ta nd li th ma ri se ch io fi el to "
+    "ro om ic et is it di si pr ve na il po da ce ge tr un ec as ni ca pa ac ed la do so ng ll ut lo no os ou "
+    "ns fo am pe ad ei ct be ur em nu us ue qu rs va op ia ss im ha um ol mp od ex pl mi sc ul fb ci rt rd su "
+    "vo sa nc ig ui ir ze ea ot ee rm ab tt sp au je hi gn oc mo bl eg iv wi ls id wa rg ai lu tu gr ru pt cu "
+    "ht gu bi ts ef vi ke ko ho eu we if ow bo ua ak ba zi rr mm cr lt ib aa ev oo ub ap ag bu eb du fa sh fe "
+    "rn ip pu br uc pi og gi ep ob nn rc ty za ez ku nf av mb ga up rz ek ff ok"
+)
+_PAIRS = frozenset(_PAIRS_OF_TEXT.split())
 _HAN = re.compile("[\u4e00-\u9fff]")
 
 
@@ -115,15 +124,13 @@ def _has_words(text: str) -> bool:
     """Whether what looks like words could be words; a page with few of them is not judged."""
     if sum(map(text.count, _COMMON)) > 5:
         return True
-    words = [word for word in _WORD.findall(text) if len(word) > 2]
-    if len(words) >= 20 and sum(map(_is_plausible, words)) < 0.5 * len(words):
-        return False
+    words = [word.lower() for word in _WORD.findall(text)]
+    if len(words) >= _LEAST_WORDS:
+        pairs = [word[at : at + 2] for word in words for at in range(len(word) - 1)]
+        if sum(pair in _PAIRS for pair in pairs) < 0.5 * len(pairs):
+            return False
     han = _HAN.findall(text)
-    return len(han) < 20 or sum(map(_is_common, han)) >= 0.6 * len(han)
-
-
-def _is_plausible(word: str) -> bool:
-    return _VOWEL.search(word) is not None and _CROWD.search(word) is None
+    return len(han) < _LEAST_WORDS or sum(map(_is_common, han)) >= 0.6 * len(han)
 
 
 @lru_cache(8192)
