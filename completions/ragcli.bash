@@ -20,14 +20,27 @@ _ragcli() {
       case $prev in
         --include) return ;;
         --exclude) return ;;
+        --new-to) return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --encoding) return ;;
         --text-field) return ;;
         --id-field) return ;;
         --title-field) return ;;
+        --ocr) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
+        --password) return ;;
+        --reader) return ;;
+        --reader-options) return ;;
+        --reader-load) return ;;
+        --jobs|-j) return ;;
+        --timeout) return ;;
+        --max-bytes) return ;;
+        --max-memory) return ;;
+        --preview) return ;;
+        --errors) return ;;
         --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
-      words='--include --exclude --gitignore --no-gitignore --hidden --encoding --text-field --id-field --title-field --null -0 --report --format --quiet -q --help' ;;
+      words='--include --exclude --gitignore --no-gitignore --hidden --follow-links --new-to --db -d --encoding --text-field --id-field --title-field --ocr --password --keep-headers --reader --reader-options --reader-load --jobs -j --timeout --max-bytes --max-memory --null -0 --preview --errors --report --format --quiet -q --help' ;;
     split)
       case $prev in
         --size) return ;;

@@ -335,9 +335,8 @@ def test_garbage_is_named():
 
 
 def test_words_that_cannot_be_words_are_garbage():
-    drawn = "".join(
-        at(50, 700 - 12 * n, "Gsrxirw sj xli tekir evi wlmjxih fc jsyv pixxivw qspr ggtf") for n in range(9)
-    )
+    turned = str.maketrans("abcdefghijklmnopqrstuvwxyz", "efghijklmnopqrstuvwxyzabcd")
+    drawn = "".join(at(50, 700 - 12 * n, line.translate(turned)) for n, line in enumerate(LEFT + RIGHT))
     _, report = loaded(pdf(drawn))
     assert report.counts["garbled_pages"] == 1
 

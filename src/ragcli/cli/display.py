@@ -15,8 +15,19 @@ from ragcli.records import Answer, Chunk, Result
 _SHOWN = 240
 
 
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=False)
+class View(Console):
+    """A console that tells the command where nobody reads any more; rich would end the process with 1."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False, soft_wrap=False)
+
+    def on_broken_pipe(self) -> None:
+        """Say so.
+
+        Raises:
+            PipeClosedError: always.
+        """
+        raise PipeClosedError
 
 
 def _short(text: str, size: int = _SHOWN) -> Text:
@@ -48,55 +59,47 @@ def _place(source: str, pages: list[int], headings: list[str]) -> str:
 
 def show_chunks(chunks: Iterable[Chunk]) -> None:
     """Show each chunk with its place."""
-    console = _console()
+    console = View()
     for chunk in chunks:
         place = _place(chunk.source, chunk.pages, chunk.headings)
-        _print(console, f"[bold]{escape(place)}[/]  [dim]{chunk.start}-{chunk.end}[/]")
-        _print(console, _short(chunk.text))
+        console.print(f"[bold]{escape(place)}[/]  [dim]{chunk.start}-{chunk.end}[/]")
+        console.print(_short(chunk.text))
 
 
 def show_results(results: Iterable[Result]) -> None:
     """Show each question with its hits, and with ``--explain`` where each score comes from."""
-    console = _console()
+    console = View()
     for result in results:
-        _print(console, Text(result.query if len(result.query) < 500 else result.query[:500] + "…", style="bold"))
+        console.print(Text(result.query if len(result.query) < 500 else result.query[:500] + "…", style="bold"))
         if "tokens" in result.extra:
-            _print(console, Text("tokens: " + " | ".join(result.extra["tokens"]), style="dim"))
+            console.print(Text("tokens: " + " | ".join(result.extra["tokens"]), style="dim"))
         if not result.hits:
-            _print(console, Text("  nothing was found", style="yellow"))
+            console.print(Text("  nothing was found", style="yellow"))
         for hit, passage in zip(result.hits, _passages(result), strict=True):
             place = _place(hit.source, hit.pages, hit.headings)
             scores = "  ".join(f"{name} {value:.3f}" for name, value in hit.scores.items())
-            _print(console, f"[green]{hit.rank:>2}[/] [bold]{escape(place)}[/]  [dim]{hit.score:.3f}  ({scores})[/]")
+            console.print(f"[green]{hit.rank:>2}[/] [bold]{escape(place)}[/]  [dim]{hit.score:.3f}  ({scores})[/]")
             if "explain" in hit.extra:
                 table = Table("stage", "rank", "score", "contribution", box=None, padding=(0, 2, 0, 4))
                 for name, stage in hit.extra["explain"].items():
                     row = (name, str(stage["rank"]), f"{stage['score']:.4f}", f"{stage['contribution']:+.4f}")
                     table.add_row(*row)
-                _print(console, table)
-            _print(console, Text.assemble("   ", _short(passage)))
+                console.print(table)
+            console.print(Text.assemble("   ", _short(passage)))
 
 
 def show_answers(answers: Iterable[Answer]) -> None:
     """Show each answer with its sources."""
-    console = _console()
+    console = View()
     for answer in answers:
-        _print(console, Text(visible(answer.question[:500]), style="bold"))
-        _print(console, Text(answer.answer, style="yellow" if answer.refused else ""))
+        console.print(Text(visible(answer.question[:500]), style="bold"))
+        console.print(Text(answer.answer, style="yellow" if answer.refused else ""))
         for citation in answer.citations:
             pages = [citation.page] if citation.page is not None else []
             place = _place(citation.source, pages, [])
-            _print(console, f"  [green]\\[{citation.n}][/] [bold]{escape(place)}[/]")
-        _print(
-            console,
+            console.print(f"  [green]\\[{citation.n}][/] [bold]{escape(place)}[/]")
+        console.print(
             Text(f"  {answer.model}: quoted from the documents, not written by a model", style="dim")
             if answer.extra.get("extractive")
             else Text(f"  {answer.model}", style="dim"),
         )
-
-
-def _print(console: Console, what: object) -> None:
-    try:
-        console.print(what)
-    except BrokenPipeError as error:
-        raise PipeClosedError from error

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from rich.console import Console
 from rich.text import Text
 
-from ragcli.cli.streams import PipeClosedError, visible
+from ragcli.cli.display import View
+from ragcli.cli.streams import visible
 from ragcli.records import Document, Json
 from ragcli.report import Report
 
@@ -31,20 +31,20 @@ def show_documents(documents: Iterable[Document], report: Report, preview: int |
         report: its losses are shown with the document they belong to.
         preview: show the first so many characters of each document, in place of the outline.
     """
-    console = Console(highlight=False)
+    console = View()
     count = 0
     for document in documents:
         count += 1
-        _print(console, _head(document))
+        console.print(_head(document))
         if preview is not None:
-            _print(console, _marked(document.text[:preview]))
+            console.print(_marked(document.text[:preview]))
             if len(document.text) > preview:
-                _print(console, Text(f"… {len(document.text) - preview:,} more characters", style="dim"))
-            _print(console, Text(""))
+                console.print(Text(f"… {len(document.text) - preview:,} more characters", style="dim"))
+            console.print(Text(""))
         elif count <= _WHOLE:
             for line in _outline(document):
-                _print(console, line)
-            _print(console, Text(""))
+                console.print(line)
+            console.print(Text(""))
     return count
 
 
@@ -143,10 +143,3 @@ def _safe(text: str) -> str:
     return "".join(
         char if char.isprintable() or char in "\n\u3000" else " " if char == "\t" else repr(char)[1:-1] for char in text
     )
-
-
-def _print(console: Console, what: Text) -> None:
-    try:
-        console.print(what)
-    except BrokenPipeError as error:
-        raise PipeClosedError from error

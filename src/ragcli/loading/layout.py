@@ -151,7 +151,7 @@ def _apart(lines: list[_Line], height: float) -> list[list[_Line]] | None:
     """Part a few lines far above or below all others, such as a page number under the middle column."""
     low = -inf
     for at, line in enumerate(lines):
-        if line.middle - line.height / 2 - low > _FAR * height and 0 < at and min(at, len(lines) - at) <= _FEW:
+        if line.middle - line.height / 2 - low > _FAR * height and at > 0 and min(at, len(lines) - at) <= _FEW:
             return [lines[:at], lines[at:]]
         low = max(low, line.middle + line.height / 2)
     return None

@@ -25,6 +25,8 @@ __all__ = ["Recognized", "available", "recognize", "threads"]
 
 _SURE = 0.5  # lines below are noise; they still lower the confidence of the page
 _AREA = 650_000  # pixels on which lines are looked for: A4 at 82 dots an inch
+_MOST_AREA = 4_500_000  # pixels of the largest copy
+_MARGIN = 24  # pixels around it: lines at the edge are found less well
 _DPI = 82
 _SMALL = 15.0  # lines lower than this, in pixels, are looked for again on a larger copy
 _HIGH = 60.0  # lines of a page that is made smaller, in pixels; the model looks at 48
@@ -32,9 +34,13 @@ _TALL = 1.5  # a line this many times higher than wide may be turned, or written
 _LONG = 2.5  # a line this many times longer says which way a page runs
 _CLEAR = 0.85  # lines are read as they should be
 _LEAST = 8  # a picture as low or narrow as this holds no text
+_DOTS = 4  # pixels unlike their neighbours: fewer are a blank page
+_WORDS = 2e-4  # the share of them on a page that is looked at again where nothing was found
+_WIDEST = 80  # a line this many times longer than high is read in parts
 _STRIP = 3.0  # a page this many times longer than wide is looked at in strips
 _SAMPLE = 12  # lines that say which side is up
 _FEW = 4  # of them are read
+_ENOUGH = 20  # times as much of a line as it is high says which side is up
 
 
 class Recognized(NamedTuple):
@@ -131,15 +137,23 @@ def _blank_row(image: Image, start: int, room: int) -> int:
 
 
 def _find_in(models: Engine, image: Image, dpi: float | None) -> Quads:
+    import numpy as np
+
     high, wide = image.shape[:2]
     least = math.sqrt(_AREA / (high * wide))
     scale = min(least if dpi is None else min(max(_DPI / dpi, least), 2 * least), 1.5)
+    standing_out = _standing_out(image, scale)
+    if standing_out < _DOTS:
+        return np.empty((0, 4, 2), np.float32)
     quads = _find_at(models, image, scale)
-    if not len(quads) and _is_blank(image, scale):
+    if not len(quads) and standing_out < _WORDS * high * wide * scale * scale:
         return quads
     usual = _usual(quads) * scale if len(quads) else 0.9 * _SMALL
     if usual < _SMALL and scale < 1.5:
-        again = _find_at(models, image, min(scale * min(1.6 * _SMALL / usual, 2.5), 2.0))
+        larger = min(scale * min(1.6 * _SMALL / usual, 2.5), 2.0)
+        if (high * larger + 2 * _MARGIN) * (wide * larger + 2 * _MARGIN) > _MOST_AREA:
+            return quads
+        again = _find_at(models, image, larger)
         if len(again) >= len(quads):
             return again
     return quads
@@ -153,25 +167,24 @@ def _find_at(models: Engine, image: Image, scale: float) -> Quads:
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     copy = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     edges = np.concatenate([copy[0], copy[-1], copy[:, 0], copy[:, -1]])
-    margin = 24
     colour = [int(value) for value in np.median(edges, axis=0)]
-    copy = cv2.copyMakeBorder(copy, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=colour)
+    copy = cv2.copyMakeBorder(copy, *[_MARGIN] * 4, cv2.BORDER_CONSTANT, value=colour)
     factor = np.array([size[0] / image.shape[1], size[1] / image.shape[0]], np.float32)
-    quads: Quads = (models.find(copy) - margin) / factor
+    quads: Quads = (models.find(copy) - _MARGIN) / factor
     limits = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float32)
     quads = np.clip(quads, 0, limits).astype(np.float32)
     sides = _sides(quads)
     return quads[(sides[0] > 3) & (sides[1] > 3)]
 
 
-def _is_blank(image: Image, scale: float) -> bool:
-    """Whether hardly anything stands out of a page."""
+def _standing_out(image: Image, scale: float) -> int:
+    """How many pixels of a smaller copy are unlike their neighbours."""
     import cv2
     import numpy as np
 
     size = (max(2, round(image.shape[1] * scale)), max(2, round(image.shape[0] * scale)))
     copy = cv2.resize(np.ascontiguousarray(image[:, :, 1]), size, interpolation=cv2.INTER_AREA).astype(np.int16)
-    return bool((np.abs(np.diff(copy, axis=1)) > 30).mean() < 2e-4)
+    return int((np.abs(np.diff(copy, axis=1)) > 30).sum())
 
 
 def _usual(quads: Quads) -> float:
@@ -223,11 +236,12 @@ def _over(quads: Quads, image: Image) -> Quads:
 
 
 def _longest(image: Image, quads: Quads) -> list[Image]:
-    """Cut out the longest lines, those with a few letters at least."""
+    """Cut out the beginnings of the longest lines, those with a few letters at least."""
     import numpy as np
 
     wide, high = _sides(quads)
-    return [_cut(image, quads[at]) for at in np.argsort(-wide)[:_SAMPLE] if wide[at] > 2 * high[at]]
+    crops = [_cut(image, quads[at]) for at in np.argsort(-wide)[:_SAMPLE] if wide[at] > 2 * high[at]]
+    return [crop[:, : _ENOUGH * crop.shape[0]] for crop in crops]
 
 
 def _sure(models: Engine, crops: Sequence[Image], turn: int) -> float:
@@ -273,13 +287,42 @@ def _read(models: Engine, image: Image, quad: NDArray[np.float32]) -> tuple[str,
     crop = _cut(image, quad)
     high, wide = crop.shape[:2]
     if high <= _TALL * wide:
-        return models.read(crop)
+        return _read_across(models, crop)
     best = ("", 0.0)
     for turn in (0, 1, 3) if high <= _LONG * wide else (1, 3):
-        best = max(best, models.read(np.rot90(crop, turn)), key=lambda found: found[1])
+        best = max(best, _read_across(models, np.rot90(crop, turn)), key=lambda found: found[1])
         if best[1] > _CLEAR:
             return best
-    return max(best, models.read(_upended(np.rot90(crop))), key=lambda found: found[1])
+    return max(best, _read_across(models, _upended(np.rot90(crop))), key=lambda found: found[1])
+
+
+def _parts(line: Image) -> list[Image]:
+    """Cut a very long line in gaps between its words: what the model takes grows with the square of the length."""
+    import numpy as np
+
+    high, wide = line.shape[:2]
+    grey = line.mean(axis=2)
+    ink = np.convolve(np.abs(grey - np.median(grey)).sum(axis=0), np.ones(max(1, high // 3)), "same")
+    found = []
+    start = 0
+    while wide - start > _WIDEST * high:
+        near, far = start + _WIDEST * high // 2, start + _WIDEST * high
+        end = near + int(ink[near:far].argmin())
+        found.append(line[:, start:end])
+        start = end
+    return [*found, line[:, start:]]
+
+
+def _read_across(models: Engine, line: Image) -> tuple[str, float]:
+    """Read a line from left to right, however long it is."""
+    if line.shape[1] <= _WIDEST * line.shape[0]:
+        return models.read(line)
+    read = [models.read(part) for part in _parts(line)]
+    weight = sum(len(text) for text, _ in read)
+    return (
+        " ".join(text for text, _ in read if text),
+        sum(len(text) * sure for text, sure in read) / weight if weight else 0.0,
+    )
 
 
 def _cut(image: Image, quad: NDArray[np.float32]) -> Image:

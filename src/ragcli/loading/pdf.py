@@ -62,29 +62,37 @@ def read(source: Source) -> Iterator[Document]:
 def _opened(source: Source) -> PdfDocument:
     import pypdfium2
 
+    from ragcli.loading.pdf_repair import repaired
+
     password = source.options.password
-    error: Exception | None = None
-    for attempt in (None, password) if password else (None,):
+    data: bytes | None = source.data()
+    attempts: list[str | None] = [None, password] if password else [None]
+    code: int | None = None
+    while data is not None and attempts:
         try:
-            pdf = pypdfium2.PdfDocument(source.data(), password=attempt)
-            if pdf.get_formtype():
-                pdf.init_forms()
+            pdf = pypdfium2.PdfDocument(data, password=attempts[0])
             if len(pdf) == 0:
                 pdf.close()
                 raise LoadError("this PDF has no pages that can be read.")
+            if pdf.get_formtype():
+                pdf.init_forms()
+        except pypdfium2.PdfiumError as error:
+            code = getattr(error, "err_code", None)
+            if code == _PASSWORD:
+                attempts.pop(0)
+            else:
+                data = repaired(data) if data is source.data() else None
+        else:
+            if data is not source.data():
+                source.lose(f"it is damaged or cut off: {len(pdf)} pages of it were found, more may be missing")
             return pdf
-        except pypdfium2.PdfiumError as caught:
-            error = caught
-            if getattr(caught, "err_code", None) != _PASSWORD:
-                break
-    code = getattr(error, "err_code", None)
     if code == _PASSWORD and password:
-        raise LoadError("this PDF needs another password than the one given.") from error
+        raise LoadError("this PDF needs another password than the one given.")
     if code == _PASSWORD:
-        raise LoadError("this PDF needs a password.", hint="Pass --password.") from error
+        raise LoadError("this PDF needs a password.", hint="Pass --password.")
     if code == _SECURITY:
-        raise LoadError("this PDF is encrypted in a way that cannot be read here.", hint="Save it without.") from error
-    raise LoadError(f"not readable as PDF: {str(error).rstrip('.')}.") from error
+        raise LoadError("this PDF is encrypted in a way that cannot be read here.", hint="Save it without.")
+    raise LoadError("not readable as PDF: it is broken or cut off, and no page of it was found.")
 
 
 @dataclass(slots=True)
@@ -93,11 +101,12 @@ class _Page:
     parts: list[tuple[str, Candidate | None]] = field(default_factory=list)  # text, and what may be a header
     confidence: float | None = None  # of OCR
 
-    def text(self, left_out: set[Candidate]) -> str:
-        kept = "".join(text for text, candidate in self.parts if candidate not in left_out)
-        if not kept.strip():  # nothing but headers: then they are its text
-            kept = "".join(text for text, _ in self.parts)
-        return mended(kept.strip("\n"))
+    def text(self, repeated: set[Candidate]) -> tuple[str, int]:
+        """The text, and how many headers and footers are left out of it."""
+        kept = [text for text, candidate in self.parts if candidate not in repeated]
+        if not "".join(kept).strip():  # nothing but headers: then they are its text
+            kept = [text for text, _ in self.parts]
+        return mended("".join(kept).strip("\n")), len(self.parts) - len(kept)
 
 
 class _Reader:
@@ -218,9 +227,9 @@ class _Reader:
         Raises:
             LoadError: there is no text at all.
         """
-        left_out = self._margins.repeated()
+        repeated = self._margins.repeated()
         done = {page.number for page in self._pages}
-        self._account(left_out, done)
+        self._account(done)
         if not self._pages:
             if pdf_extras.is_xfa(self._pdf):
                 return self._xfa("")
@@ -228,11 +237,13 @@ class _Reader:
                 hint = "OCR found none." if self._can_ocr else self._hint()
                 raise LoadError(f"no text on any of its {self._count} pages: they are pictures (scanned?).", hint=hint)
             return None
-        text, spans = "", []
+        spans: list[dict[str, Any]] = []
         pieces: list[str] = []
-        at = 0
+        at = left_out = 0
         for page in self._pages:
-            said = self._hyphens.undo(page.text(left_out))
+            said, without = page.text(repeated)
+            left_out += without
+            said = self._hyphens.undo(said)
             if not said:
                 continue
             if pieces:
@@ -245,6 +256,8 @@ class _Reader:
             pieces.append(said)
             at += len(said)
         text = "".join(pieces)
+        if left_out:
+            self._source.report.count("headers_left_out", left_out)
         if self._count <= 2 and pdf_extras.is_placeholder(self._pdf, text):
             return self._xfa(text)
         return self._made(text, spans)
@@ -270,7 +283,7 @@ class _Reader:
             return "Leave --ocr never out to read them."
         return "OCR reads them: pip install 'ragcli[ocr]'."
 
-    def _account(self, left_out: set[Candidate], done: set[int]) -> None:
+    def _account(self, done: set[int]) -> None:
         source, count = self._source, self._count
         source.count_pages(loaded=len(done), failed=self._failed + len(self._scanned))
         skipped = count - len(done) - self._failed - len(self._scanned)
@@ -279,7 +292,6 @@ class _Reader:
             ("empty_pages", len(self._blank) + len(self._drawn) + len(self._scanned)),
             ("garbled_pages", len(self._garbled)),
             ("pages_ocr", sum(page.confidence is not None for page in self._pages)),
-            ("headers_left_out", len(left_out)),
         ):
             if number:
                 source.report.count(name, number)

@@ -52,12 +52,12 @@ def in_order(items: Sequence[Piece]) -> list[Piece]:
     """Put pieces in reading order."""
     right_to_left = is_right_to_left(items)
     drawn = jumps(items, right_to_left=right_to_left)
-    few = 0 if any(item.first == APPENDED for item in items) else _FEW_JUMPS
-    if drawn <= few or len(items) > _MOST:
+    appended = 2 * sum(item.first == APPENDED for item in items)  # for these the order of drawing says nothing
+    if (drawn <= _FEW_JUMPS and not appended) or len(items) > _MOST:
         return list(items)
     boxes = [Box(item.left, item.top, item.right, item.bottom) for item in items]
     placed = [items[at] for block in reading_order(boxes, right_to_left=right_to_left) for at in block]
-    return placed if jumps(placed, right_to_left=right_to_left) < drawn else list(items)
+    return placed if jumps(placed, right_to_left=right_to_left) < drawn + appended else list(items)
 
 
 def is_right_to_left(items: Sequence[Piece]) -> bool:

@@ -213,7 +213,7 @@ def _written(lines: list[list[Cell]], columns: list[tuple[float, float]]) -> str
             text = joined([piece.text.strip() for piece in cell])
             cells[at] = f"{cells[at]} {text}".strip()
         grid.append(cells)
-    if not _is_table(grid) or _is_monospaced(lines):
+    if not _is_table(grid) or _is_prose(lines, columns) or _is_monospaced(lines):
         return ""
     return table(_numbers_apart(grid))
 
@@ -243,6 +243,17 @@ def _is_table(grid: list[list[str]]) -> bool:
         return False
     numbers = sum(bool(_NUMBER.match(cell)) for cell in said)
     return numbers >= 0.3 * len(said) or (height >= 4 and letters <= 25 * len(said))
+
+
+def _is_prose(lines: list[list[Cell]], columns: list[tuple[float, float]]) -> bool:
+    """Whether two columns or more are text that fills them from side to side."""
+    found = 0
+    for left, right in columns:
+        cells = [cell for line in lines for cell in line if left <= (cell[0].left + cell[-1].right) / 2 <= right]
+        widths = sorted(cell[-1].right - cell[0].left for cell in cells)
+        if len(widths) >= 3 and right - left > 9 * cells[0][0].size:
+            found += widths[len(widths) // 2] > 0.75 * (right - left)
+    return found >= 2
 
 
 def _is_contents(grid: list[list[str]]) -> bool:

@@ -124,7 +124,7 @@ def _has_words(text: str) -> bool:
     """Whether what looks like words could be words; a page with few of them is not judged."""
     if sum(map(text.count, _COMMON)) > 5:
         return True
-    words = [word.lower() for word in _WORD.findall(text)]
+    words = {word.lower() for word in _WORD.findall(text)}
     if len(words) >= _LEAST_WORDS:
         pairs = [word[at : at + 2] for word in words for at in range(len(word) - 1)]
         if sum(pair in _PAIRS for pair in pairs) < 0.5 * len(pairs):
