@@ -5,7 +5,8 @@ from __future__ import annotations
 _SUFFIXES = {
     "ada": ".adb .ads", "assembly": ".asm .s", "awk": ".awk", "batch": ".bat .cmd", "bibtex": ".bib", "c": ".c .h",
     "clojure": ".clj .cljs .edn", "cmake": ".cmake", "cobol": ".cob .cbl", "coffeescript": ".coffee",
-    "cpp": ".cc .cpp .cxx .hh .hpp .hxx .ino", "csharp": ".cs", "css": ".css", "cuda": ".cu .cuh", "cython": ".pyx .pxd",
+    "cpp": ".cc .cpp .cxx .hh .hpp .hxx .ino", "csharp": ".cs", "css": ".css", "cuda": ".cu .cuh",
+    "cython": ".pyx .pxd",
     "d": ".d", "dart": ".dart", "diff": ".diff .patch", "elixir": ".ex .exs", "elm": ".elm", "erlang": ".erl .hrl",
     "fish": ".fish", "fortran": ".f .f90 .f95 .f03 .for", "fsharp": ".fs .fsx", "glsl": ".glsl .vert .frag",
     "go": ".go", "graphql": ".graphql .gql", "groovy": ".groovy .gradle", "haskell": ".hs", "hcl": ".tf .hcl",

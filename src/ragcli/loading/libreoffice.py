@@ -12,8 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ragcli.errors import LoadError
-from ragcli.loading.compound import OlderError, compound, intact
-from ragcli.loading.encodings import canonical
+from ragcli.loading.compound import OlderError, compound, intact, summary
 from ragcli.loading.encrypted import wrong_password
 from ragcli.loading.objects import embedded, held
 from ragcli.loading.parts import instead, part
@@ -178,17 +177,10 @@ def _looked_at(data: bytes, suffix: str) -> tuple[str, dict[str, str]]:
                 if container.exists("PowerPoint Document")
                 else ("doc" if container.exists("WordDocument") else kind)
             )
-            said = container.get_metadata()
-            codec = "utf-8" if said.codepage == 65001 else f"cp{(said.codepage or 1252) & 0xFFFF}"
-            for key in ("title", "author", "subject", "keywords"):
-                raw = getattr(said, key)
-                if isinstance(raw, bytes):
-                    facts[key] = raw.decode(canonical(codec) or "cp1252", "replace").strip("\0 ")
-            if said.last_saved_time is not None and said.last_saved_time.year > 1601:
-                facts["date"] = said.last_saved_time.date().isoformat()
+            facts = summary(container)
     except Exception:  # noqa: BLE001  a broken container is reported by whoever reads its text
         pass
-    return kind, {key: value for key, value in facts.items() if value}
+    return kind, facts
 
 
 def _decrypted(source: Source, data: bytes, kind: str) -> bytes:

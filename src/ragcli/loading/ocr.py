@@ -142,11 +142,11 @@ def _find_in(models: Engine, image: Image, dpi: float | None) -> Quads:
     high, wide = image.shape[:2]
     least = math.sqrt(_AREA / (high * wide))
     scale = min(least if dpi is None else min(max(_DPI / dpi, least), 2 * least), 1.5)
-    standing_out = _standing_out(image, scale)
-    if standing_out < _DOTS:
+    faint, plain = _standing_out(image, scale)
+    if faint < _DOTS:
         return np.empty((0, 4, 2), np.float32)
     quads = _find_at(models, image, scale)
-    if not len(quads) and standing_out < _WORDS * high * wide * scale * scale:
+    if not len(quads) and plain < _WORDS * high * wide * scale * scale:
         return quads
     usual = _usual(quads) * scale if len(quads) else 0.9 * _SMALL
     if usual < _SMALL and scale < 1.5:
@@ -168,7 +168,7 @@ def _find_at(models: Engine, image: Image, scale: float) -> Quads:
     copy = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     edges = np.concatenate([copy[0], copy[-1], copy[:, 0], copy[:, -1]])
     colour = [int(value) for value in np.median(edges, axis=0)]
-    copy = cv2.copyMakeBorder(copy, *[_MARGIN] * 4, cv2.BORDER_CONSTANT, value=colour)
+    copy = cv2.copyMakeBorder(copy, _MARGIN, _MARGIN, _MARGIN, _MARGIN, cv2.BORDER_CONSTANT, value=colour)
     factor = np.array([size[0] / image.shape[1], size[1] / image.shape[0]], np.float32)
     quads: Quads = (models.find(copy) - _MARGIN) / factor
     limits = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float32)
@@ -177,14 +177,15 @@ def _find_at(models: Engine, image: Image, scale: float) -> Quads:
     return quads[(sides[0] > 3) & (sides[1] > 3)]
 
 
-def _standing_out(image: Image, scale: float) -> int:
-    """How many pixels of a smaller copy are unlike their neighbours."""
+def _standing_out(image: Image, scale: float) -> tuple[int, int]:
+    """How many pixels of a smaller copy are a little, and plainly, unlike their neighbours."""
     import cv2
     import numpy as np
 
     size = (max(2, round(image.shape[1] * scale)), max(2, round(image.shape[0] * scale)))
     copy = cv2.resize(np.ascontiguousarray(image[:, :, 1]), size, interpolation=cv2.INTER_AREA).astype(np.int16)
-    return int((np.abs(np.diff(copy, axis=1)) > 30).sum())
+    edges = np.abs(np.diff(copy, axis=1))
+    return int((edges > 8).sum()), int((edges > 30).sum())
 
 
 def _usual(quads: Quads) -> float:

@@ -237,8 +237,10 @@ class Source:
         """Turn whatever a parser library raises into a `LoadError` that says what was being read."""
         try:
             yield
-        except (RagcliError, OSError, MemoryError):
+        except (RagcliError, MemoryError):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the disk's, not a decompressor's
+                raise
             said = " ".join(str(error).split())[:200]
             raise LoadError(f"not readable as {what}: {type(error).__name__}{': ' if said else ''}{said}") from error

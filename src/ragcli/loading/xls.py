@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ragcli.errors import LoadError
-from ragcli.loading.compound import compound
+from ragcli.loading.compound import compound, summary
 from ragcli.loading.encodings import canonical, choose
 from ragcli.loading.numformat import BUILTIN, general, shown, shown_text
 from ragcli.loading.objects import held
@@ -23,7 +23,6 @@ from ragcli.loading.xlsrecords import Found, looked_through, whole
 from ragcli.records import Document
 
 if TYPE_CHECKING:
-    import olefile
     import xlrd
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -31,7 +30,6 @@ _BEGINNING = b"\x09\x08\x10\x00\x00\x06\x05\x00"  # of the stream of a workbook 
 _STREAMS = ("Workbook", "Book")
 _DEFAULT = "VelvetSweatshop"  # Excel's own, for files that are protected against changes only
 _SYSTEM_DATES = (14, 22)
-_CODECS = {65001: "utf-8", 1200: "utf-16-le"}
 _CELLS, _MACROS = 0, 1  # kinds of sheets
 _BIFF8 = 80
 _BEAT = 20_000  # rows
@@ -90,28 +88,13 @@ def _from_container(source: Source, data: bytes) -> _Container:
             held_ = [held(container, [name], f"object{at}") for at, name in enumerate(storages, 1)]
             objects = [one for one in held_ if one is not None]
             workbook = container.openstream(stream).read()
-            return _Container(workbook, _facts(container), objects, len(held_) - len(objects))
+            return _Container(workbook, summary(container), objects, len(held_) - len(objects))
     except LoadError as error:
         at = data.find(_BEGINNING)
         if at < 0:
             raise
         source.lose(f"{error.message.rstrip('.')}; what follows the beginning of a workbook was read")
         return _Container(data[at:], {}, [], 0)
-
-
-def _facts(container: olefile.OleFileIO) -> dict[str, Any]:
-    try:
-        said = container.get_metadata()
-        page = (said.codepage or 0) & 0xFFFF  # stored with a sign
-        codec = _CODECS.get(page) or canonical(f"cp{page}") or "cp1252"
-        facts = {
-            key: value.decode(codec, "replace").strip("\0 ") if isinstance(value, bytes) else value
-            for key, value in (("title", said.title), ("author", said.author))
-        }
-        saved = said.last_saved_time or said.create_time
-        return {**facts, "date": saved.date().isoformat() if saved else None}
-    except Exception:  # noqa: BLE001  broken properties do not lose the workbook
-        return {}
 
 
 def _aligned(data: bytes, stream: bytes, end: int) -> bytes:
