@@ -33,9 +33,14 @@ def show_documents(documents: Iterable[Document], report: Report, preview: int |
     """
     console = View()
     count = 0
+    told = 0
     for document in documents:
         count += 1
         console.print(_head(document))
+        for loss in report.losses[told:]:
+            if loss["source"].partition("#")[0] == document.source.partition("#")[0]:
+                console.print(_loss(loss))
+        told = len(report.losses)
         if preview is not None:
             console.print(_marked(document.text[:preview]))
             if len(document.text) > preview:
@@ -62,6 +67,11 @@ def _head(document: Document) -> Text:
     if doubts:
         head.append(f"  {doubts} doubtful place{'s' * (doubts != 1)}", style="red")
     return head
+
+
+def _loss(loss: Json) -> Text:
+    colour = "yellow" if loss["kind"] == "skipped" else "red"
+    return Text.assemble(("  not read  ", "dim"), (visible(loss["reason"]), colour))
 
 
 def _outline(document: Document) -> Iterator[Text]:

@@ -142,7 +142,8 @@ def load(
                 failures.write(dumps({"type": "error", **loss}) + b"\n")
                 failures.flush()
 
-        counts = stage_report("load", report, write_error)
+        people = preview is not None or (format_ or (Format.table if is_terminal() else Format.jsonl)) is Format.table
+        counts = stage_report("load", report, write_error, keep=people)
         from ragcli.loading import Limits
         from ragcli.loading import load as load_documents
 
@@ -173,7 +174,7 @@ def load(
         )
         delivered = 0
         with output() as out:
-            if preview is not None or (format_ or (Format.table if is_terminal() else Format.jsonl)) is Format.table:
+            if people:
                 from ragcli.cli.display_documents import show_documents
 
                 delivered = show_documents(documents, counts, preview)

@@ -148,15 +148,16 @@ def visible(name: str) -> str:
 _SAID = {"failed": "failed", "partial": "in part", "warning": "warning"}
 
 
-def stage_report(stage: str, path: Path | None = None, also: OnLoss | None = None) -> Report:
+def stage_report(stage: str, path: Path | None = None, also: OnLoss | None = None, *, keep: bool = False) -> Report:
     """Return a report that says failures and warnings on stderr as they happen.
 
-    It keeps them one by one only where a file is asked for.
+    It keeps them one by one only where a file is asked for, or ``keep`` is.
 
     Args:
         stage: the name of the subcommand.
         path: where the report is to be written.
         also: is told each loss, too.
+        keep: keep the losses.
     """
 
     def on_loss(loss: Json) -> None:
@@ -166,7 +167,7 @@ def stage_report(stage: str, path: Path | None = None, also: OnLoss | None = Non
         if also is not None:
             also(loss)
 
-    return Report(stage, on_loss, keep=path is not None)
+    return Report(stage, on_loss, keep=keep or path is not None)
 
 
 def on_bad(report: Report, skip: bool) -> OnBad | None:
