@@ -112,7 +112,7 @@ def test_flat():
 
 def test_links():
     link = "<text:p>see <text:a xlink:href='{}'>the <text:span>page</text:span></text:a>.</text:p>"
-    assert text_of(link.format("https://example.org/a")) == "see [the page](https://example.org/a)."
+    assert text_of(link.format("https://example.org/a")) == "see the page. <https://example.org/a>"
     assert text_of(link.format("#anchor")) == "see the page."
 
 

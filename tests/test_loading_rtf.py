@@ -186,7 +186,7 @@ def test_what_stands_beside_the_text():
     )
     found = to_markdown(b"{\\rtf1\\ansi" + body + b"}")
     assert found.text == (
-        "text[^1] more[^e1]\n\nComment (Bob): look\n\n[a link](http://x.org/a) ☑ •\n\nPicture: a cat\n\n"
+        "text[^1] more[^e1]\n\nComment (Bob): look\n\na link ☑ • <http://x.org/a>\n\nPicture: a cat\n\n"
         "in a box\n\nshown\n\n[^1]: a note\n\n[^e1]: an end\n\nSecret report, page"
     )
     assert found.pictures == 2

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ragcli.loading.drawing import chart, diagram, linked
+from ragcli.loading.drawing import chart, diagram, linked, settled
 from ragcli.loading.formulas import formula
 from ragcli.loading.markup import table
 from ragcli.loading.objects import embedded
@@ -162,7 +162,7 @@ class _Writer:
 
     def _paragraph(self, element: Any) -> Iterator[str]:
         places: list[_Place] = []
-        text = "".join(self._pieces(element, places)).strip()
+        text = settled("".join(self._pieces(element, places)).strip())
         if text:
             yield self._mark(element, text)
         yield from self._placed(places)

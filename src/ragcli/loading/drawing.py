@@ -12,17 +12,34 @@ from ragcli.loading.ooxml import DGM, A, C, number
 
 _CX = "{http://schemas.microsoft.com/office/drawing/2014/chartex}"
 _DAY = re.compile(r"y{2,4}|d[^\w]*m|m[^\w]*d", re.I)
+_OPEN, _CLOSE = "\ufdd0", "\ufdd1"  # no characters: they are in no text
+_LINK = re.compile(f"{_OPEN}([^{_OPEN}{_CLOSE}]*){_CLOSE}")
 _MOST_POINTS = 10_000  # of a chart
 
 
 def linked(text: str, address: str) -> str:
-    """Return the text of a link with its address, where that says more: in Markdown."""
+    """Return the text of a link with its address, where that says more, for `settled` to put in its place."""
     address = address.strip()
     plain = address.removeprefix("mailto:").rstrip("/")
     if not text.strip() or not re.match(r"(?:https?|ftp|mailto):", address) or plain in text:
         return text
     before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
-    return f"{before}[{text.strip()}]({address.replace(' ', '%20')}){after}"
+    return f"{before}{text.strip()}{_OPEN}{address.replace(' ', '%20')}{_CLOSE}{after}"
+
+
+def settled(text: str) -> str:
+    """Return a paragraph, or a row of a table, with the addresses of its links behind it.
+
+    What a person reads as one sentence stays one: it can be searched for, and quoted.
+    """
+    if _OPEN not in text:
+        return text
+    if text.startswith("| ") and text.endswith(" |"):
+        return f"| {' | '.join(settled(cell) for cell in text[2:-2].split(' | '))} |"
+    if "\n" in text:
+        return "\n".join(map(settled, text.split("\n")))
+    addresses = dict.fromkeys(_LINK.findall(text))
+    return f"{_LINK.sub('', text).rstrip()} {' '.join(f'<{address}>' for address in addresses)}"
 
 
 def chart(root: Any) -> Iterator[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ragcli.loading.drawing import linked
+from ragcli.loading.drawing import linked, settled
 from ragcli.loading.markup import fenced, table
 from ragcli.loading.opendocument_styles import (
     DRAW,
@@ -190,7 +190,8 @@ class Writer:
             return _plain(element.text).strip()
         pieces: list[str] = []
         self._inline(element, pieces, asides, 0)
-        return "".join(pieces).rstrip() if code else "".join(pieces).strip()
+        text = "".join(pieces)
+        return settled(text.rstrip() if code else text.strip())
 
     def _inline(self, element: Any, pieces: list[str], asides: list[Any], deep: int) -> None:
         if element.text:

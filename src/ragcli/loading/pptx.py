@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ragcli.errors import LoadError
-from ragcli.loading.drawing import chart, diagram, linked
+from ragcli.loading.drawing import chart, diagram, linked, settled
 from ragcli.loading.formulas import formula
 from ragcli.loading.markup import table
 from ragcli.loading.objects import embedded
@@ -262,7 +262,7 @@ class _Slide:
                 out += map(formula, _formulas(choice)) if choice is not None else ()
             elif isinstance(tag, str) and tag.endswith("}m"):
                 out += map(formula, _formulas(child))
-        return "".join(out).replace("\v", " ")
+        return settled("".join(out).replace("\v", " "))
 
     def _frame(self, element: Any) -> Iterator[str]:
         for found in element.iter(f"{A}tbl"):

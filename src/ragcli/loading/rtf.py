@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ragcli.errors import LoadError
+from ragcli.loading.drawing import settled
 from ragcli.loading.encodings import canonical, choose
 from ragcli.loading.rtf_codec import WESTERN
 from ragcli.loading.rtf_flow import string
@@ -117,7 +118,7 @@ def to_markdown(data: bytes, *, encoding: str | None = None) -> Text:
         text = "\n\n".join(filter(None, [_BLANK_LINES.sub("\n\n", "\n".join(blocks)).strip("\n"), *after]))
     else:
         text = joined([*filter(None, blocks), *after])
-    return Text(text=text, info=info, pictures=reader.pictures, losses=tuple(losses))
+    return Text(text=settled(text), info=info, pictures=reader.pictures, losses=tuple(losses))
 
 
 def _other_encoding(reader: Reader) -> tuple[str, bool] | None:

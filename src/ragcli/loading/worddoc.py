@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ragcli.errors import LoadError
 from ragcli.loading.compound import OlderError, compound
-from ragcli.loading.drawing import linked
+from ragcli.loading.drawing import linked, settled
 from ragcli.loading.markup import table
 from ragcli.loading.symbols import usual
 from ragcli.loading.wordfile import Properties, WordFile
@@ -161,7 +161,8 @@ class _Writer:
                 self.drawn += char in _DRAWN and None not in codes
                 out[-1].append(_LINE.get(ord(char), char))
         # a field that goes on in the next paragraph, as a table of contents does
-        return "".join("".join(part) for part, code in zip(out, ["", *codes], strict=True) if code is not None)
+        words = "".join("".join(part) for part, code in zip(out, ["", *codes], strict=True) if code is not None)
+        return settled(words)
 
     def _stories(self, place: tuple[int, int], index: int) -> Iterator[str]:
         """The notes or comments one by one."""
