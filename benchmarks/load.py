@@ -5,8 +5,9 @@ strings that must come out of them that do; a mixed folder of 200 such files wit
 10,000 files that a table holds already (`--new-to`); and `load | split` of one large JSON Lines file, the peak of each
 process. The peers (LlamaIndex's SimpleDirectoryReader, markitdown) run in an environment of their own:
 
-    python -m venv peers && peers/bin/pip install llama-index-core llama-index-readers-file docx2txt python-pptx pandas \\
-        openpyxl xlrd 'markitdown[docx,pptx,xlsx,xls,pdf,outlook]' pypdf ebooklib html2text striprtf nbconvert
+    python -m venv peers
+    peers/bin/pip install llama-index-core llama-index-readers-file docx2txt python-pptx pandas openpyxl xlrd \\
+        'markitdown[docx,pptx,xlsx,xls,pdf,outlook]' pypdf ebooklib html2text striprtf nbconvert
     python benchmarks/load.py --docs ../shared/data/docs --corpus ../shared/data/cmrc2018/corpus.jsonl \\
         --peer-python peers/bin/python
 """

@@ -1,9 +1,10 @@
+# ruff: noqa: E501  the bytes of files stand on one line each
 """Loaders under broken input: real files, mutated, through the processes that `ragcli load` uses.
 
-What must never come of it: a fault of ragcli's own (an exception that nobody expected), a dead process, a file that takes
-longer than its time or more than its memory, a document whose spans are wrong, counts that do not add up.
+What must never come of it: a fault of ragcli's own (an exception that nobody expected), a dead process, a file that
+takes longer than its time or more than its memory, a document whose spans are wrong, counts that do not add up.
 
-    python tests/fuzz_loading.py --minutes 10 --seeds FOLDER pdf docx …     # each format by itself; prints what it found
+    python tests/fuzz_loading.py --minutes 10 --seeds FOLDER pdf docx …     # each format by itself
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import random
 import sys
+import tarfile
 import time
 import zipfile
 from collections import Counter
@@ -32,10 +35,35 @@ MOST_SEEDS = 60
 LARGEST = 400_000  # bytes of a seed
 SECONDS = 20.0  # without a sign of life
 MEMORY = 2 << 30  # bytes
-ODD = [b"", b"\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"-1", b"0", b"4294967296", b"9" * 30, b"<", b">", b"&", b'"',
-       b"]]>", b"<!--", b"{", b"}", b"\\", b"(", b")", b"[", b"]", b"/", b"%", b"\n", b"\r\n", b"\t", b" ", b"\xef\xbb\xbf",
-       "中".encode(), "中".encode("gbk"), b"\xed\xa0\x80", b"\xf0\x9f\x98\x80", b"endobj", b"stream", b"</a:p>", b"<w:p/>",
-       b"{\\rtf1", b"\\par", b"::", b"|===", b"\\begin{table}", b"\\newcommand", b"From ", b"Content-Type: "]  # fmt: skip
+ODD = [
+    *(b"", b"\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"-1", b"0", b"4294967296", b"9" * 30, b"<", b">", b"&"),
+    *(b'"', b"]]>", b"<!--", b"{", b"}", b"\\", b"(", b")", b"[", b"]", b"/", b"%", b"\n", b"\r\n", b"\t", b" "),
+    *(b"\xef\xbb\xbf", "中".encode(), "中".encode("gbk"), b"\xed\xa0\x80", b"\xf0\x9f\x98\x80", b"endobj", b"stream"),
+    *(b"</a:p>", b"<w:p/>", b"{\\rtf1", b"\\par", b"::", b"|===", b"\\begin{table}", b"\\newcommand", b"From "),
+    b"Content-Type: ",
+]  # fmt: skip
+
+# For formats of which no real file lies beside the tests, a file that shows what they can hold.
+WRITTEN = {
+    "json": b'[{"title": "\xe6\x89\x8b\xe5\x86\x8c", "text": "words", "more": {"a": [1, 2.5, null, true]}}]',
+    "jsonl": b'{"text": "one", "id": "1"}\n{"text": "two", "title": "T"}\n{"question": "q"}\n',
+    "text": "保修期为十二个月。\nTwelve months.\n".encode("gb18030"),
+    "code": b"#!/usr/bin/env python3\n# -*- coding: utf-8 -*-\ndef f(x):\n    return x  # comment\n",
+    "ipynb": b'{"cells": [{"cell_type": "markdown", "source": ["# A\\n", "b"]}, {"cell_type": "code", "source": "1+1",'
+             b' "outputs": [{"output_type": "stream", "text": ["2"]}]}], "metadata": {}, "nbformat": 4}',
+    "subtitles": b"1\n00:00:01,000 --> 00:00:02,500\n<i>Hello</i>\n\n2\n00:00:03,000 --> 00:00:04,000\nWorld\n",
+    "eml": b"From: a@example.org\nTo: b@example.org\nSubject: =?gb2312?B?1tDOxA==?=\nMIME-Version: 1.0\n"
+           b'Content-Type: multipart/mixed; boundary="x"\n\n--x\nContent-Type: text/plain; charset=gbk\n\n\xd6\xd0\n--x\n'
+           b'Content-Type: text/csv; name="a.csv"\nContent-Disposition: attachment; filename="a.csv"\n\na,b\n1,2\n--x--\n',
+    "mbox": b"From a@example.org Thu Jan  1 00:00:00 2026\nFrom: a@example.org\nSubject: One\nDate: x\n\nBody.\n\n"
+            b"From b@example.org Thu Jan  1 00:00:00 2026\nFrom: b@example.org\nSubject: Two\nTo: c\n\nBody.\n",
+    "xml": b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY n "v">]><a x="1"><b>text &n; <i>in</i> it</b><c/><d k="v"/></a>',
+    "latex": rb"\documentclass{article}\newcommand{\x}[1]{<#1>}\begin{document}\section{A}\x{b} \textbf{c} $a^2$"
+             rb"\begin{tabular}{ll}a&b\\c&d\end{tabular}\begin{itemize}\item e\end{itemize}\cite{k}\end{document}",
+    "rst": b"Title\n=====\n\n.. note:: words\n\n+---+---+\n| a | b |\n+===+===+\n| c | d |\n+---+---+\n\n"
+           b"a `link <http://e.org>`_ |x| [1]_\n\n.. |x| replace:: y\n.. [1] note\n",
+    "asciidoc": b"= Title\nAuthor <a@e.org>\n:x: y\n\n{x} *bold*\n\n[cols=2*]\n|===\n|a |b\n2+|c\n|===\n\n----\nc\n----\n",
+}  # fmt: skip
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
@@ -77,7 +105,7 @@ def _in_member(data: bytes, chance: random.Random) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [(info.filename, archive.read(info)) for info in archive.infolist()]
-    except Exception:
+    except Exception:  # noqa: BLE001  whatever a broken file raises
         return _bytes(data, chance)
     out = io.BytesIO()
     targets = [
@@ -95,7 +123,11 @@ def _in_member(data: bytes, chance: random.Random) -> bytes:
 
 def seeds(name: str, folders: Sequence[Path] = SEEDS) -> list[tuple[str, bytes]]:
     """Return (file name, bytes) of the real files of a format."""
-    found: list[tuple[str, bytes]] = []
+    found: list[tuple[str, bytes]] = [(name, WRITTEN[name])] if name in WRITTEN else []
+    if name in ("zip", "tar"):
+        found.append((name, _archive(name)))
+    if name == "pptx":
+        found.append((name, _presentation()))
     for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
         if len(found) >= MOST_SEEDS:
             break
@@ -105,15 +137,46 @@ def seeds(name: str, folders: Sequence[Path] = SEEDS) -> list[tuple[str, bytes]]
             source = Source(str(path), options=Options(), report=Report("load"), path=path)
             if identify(source).name == name:
                 found.append((path.name, path.read_bytes()))
-        except Exception:
+        except Exception:  # noqa: BLE001  no seed then
             continue
     return found
+
+
+def _archive(name: str) -> bytes:
+    out = io.BytesIO()
+    if name == "zip":
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            for row, data in WRITTEN.items():
+                archive.writestr(f"文/{row}.{row}", data)
+    else:
+        with tarfile.open(fileobj=out, mode="w:gz") as made:
+            for row, data in WRITTEN.items():
+                info = tarfile.TarInfo(f"文/{row}.{row}")
+                info.size = len(data)
+                made.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def _presentation() -> bytes:
+    from pptx import Presentation
+    from pptx.util import Inches
+
+    made = Presentation()
+    slide = made.slides.add_slide(made.slide_layouts[5])
+    slide.shapes.title.text = "标题"
+    table = slide.shapes.add_table(2, 2, Inches(1), Inches(2), Inches(4), Inches(1)).table
+    table.cell(0, 0).text, table.cell(1, 1).text = "a", "b"
+    slide.notes_slide.notes_text_frame.text = "notes"
+    out = io.BytesIO()
+    made.save(out)
+    return out.getvalue()
 
 
 class Bench:
     """One process that reads what it is given, and says what went wrong."""
 
     def __init__(self, ocr: str = "never") -> None:
+        os.environ["RAGCLI_SOFFICE"] = "/nonexistent"  # it takes seconds a file, and is another program
         self._pool = Pool(1, Settings(memory=MEMORY, threads=1), SECONDS)
         self._options = Options(ocr=ocr)  # type: ignore[arg-type]
         self.ends: Counter[str] = Counter()
@@ -151,7 +214,7 @@ def _wrong(document: Document) -> Iterator[str]:
         before = span["start"]
     try:
         Document.from_dict(json.loads(json.dumps(document.to_dict())))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  that is what is looked for
         yield f"the record cannot be read again: {error}"
 
 

@@ -111,6 +111,15 @@ def test_nothing_to_read(picture):
 
 
 @needs_ocr
+@pytest.mark.parametrize("ink", [0, 200])
+def test_a_line_alone_on_a_large_page_is_found(ink):
+    picture = Image.new("RGB", (1654, 2339), "white")
+    font = ImageFont.load_default(size=34)
+    ImageDraw.Draw(picture).text((780, 2200), "Page 12", fill=(ink, ink, ink), font=font)
+    assert ocr.recognize(np.asarray(picture), dpi=200).text == "Page 12"
+
+
+@needs_ocr
 def test_without_the_network_and_without_a_word():
     code = """
 import socket

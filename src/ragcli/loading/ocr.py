@@ -35,7 +35,7 @@ _LONG = 2.5  # a line this many times longer says which way a page runs
 _CLEAR = 0.85  # lines are read as they should be
 _LEAST = 8  # a picture as low or narrow as this holds no text
 _DOTS = 4  # pixels unlike their neighbours: fewer are a blank page
-_WORDS = 2e-4  # the share of them on a page that is looked at again where nothing was found
+_PARTS = 8  # places beside the lines that are looked at once more
 _WIDEST = 80  # a line this many times longer than high is read in parts
 _STRIP = 3.0  # a page this many times longer than wide is looked at in strips
 _SAMPLE = 12  # lines that say which side is up
@@ -142,21 +142,43 @@ def _find_in(models: Engine, image: Image, dpi: float | None) -> Quads:
     high, wide = image.shape[:2]
     least = math.sqrt(_AREA / (high * wide))
     scale = min(least if dpi is None else min(max(_DPI / dpi, least), 2 * least), 1.5)
-    faint, plain = _standing_out(image, scale)
-    if faint < _DOTS:
+    edges = _edges(image, scale)
+    if (edges > 8).sum() < _DOTS:
         return np.empty((0, 4, 2), np.float32)
     quads = _find_at(models, image, scale)
-    if not len(quads) and plain < _WORDS * high * wide * scale * scale:
-        return quads
-    usual = _usual(quads) * scale if len(quads) else 0.9 * _SMALL
+    usual = _usual(quads) * scale if len(quads) else _SMALL
     if usual < _SMALL and scale < 1.5:
         larger = min(scale * min(1.6 * _SMALL / usual, 2.5), 2.0)
-        if (high * larger + 2 * _MARGIN) * (wide * larger + 2 * _MARGIN) > _MOST_AREA:
-            return quads
-        again = _find_at(models, image, larger)
-        if len(again) >= len(quads):
-            return again
-    return quads
+        if (high * larger + 2 * _MARGIN) * (wide * larger + 2 * _MARGIN) <= _MOST_AREA:
+            again = _find_at(models, image, larger)
+            if len(again) >= len(quads):
+                quads = again
+    found = [quads]
+    for left, top, right, bottom in _missed(edges, quads * scale):
+        part = image[int(top / scale) : math.ceil(bottom / scale), int(left / scale) : math.ceil(right / scale)]
+        if min(part.shape[:2]) > _LEAST:
+            found.append(_find_at(models, part, scale) + np.array([int(left / scale), int(top / scale)], np.float32))
+    return np.concatenate(found)
+
+
+def _missed(edges: NDArray[np.int16], quads: Quads) -> list[tuple[int, int, int, int]]:
+    """Return boxes (left, top, right, bottom) around what stands out beside the lines: a line alone is often missed."""
+    import cv2
+    import numpy as np
+
+    rest = (edges > (30 if (edges > 30).sum() >= 10 * _DOTS else 8)).astype(np.uint8)
+    cv2.fillPoly(rest, [quad.astype(np.int32) for quad in quads], 0)
+    ink = rest.copy()
+    joined = cv2.dilate(rest, np.ones((9, 25), np.uint8))
+    count, labels, facts, _ = cv2.connectedComponentsWithStats(joined)
+    amounts = np.bincount(labels.ravel(), weights=ink.ravel(), minlength=count)
+    found = []
+    for label in sorted(range(1, count), key=lambda label: -amounts[label])[:_PARTS]:
+        left, top, across, down = (int(value) for value in facts[label, :4])
+        if amounts[label] >= 5 * _DOTS and across * down < 0.3 * edges.size:
+            found.append((max(0, left - 8), max(0, top - 8), min(edges.shape[1], left + across + 8),
+                          min(edges.shape[0], top + down + 8)))  # fmt: skip
+    return found
 
 
 def _find_at(models: Engine, image: Image, scale: float) -> Quads:
@@ -177,15 +199,15 @@ def _find_at(models: Engine, image: Image, scale: float) -> Quads:
     return quads[(sides[0] > 3) & (sides[1] > 3)]
 
 
-def _standing_out(image: Image, scale: float) -> tuple[int, int]:
-    """How many pixels of a smaller copy are a little, and plainly, unlike their neighbours."""
+def _edges(image: Image, scale: float) -> NDArray[np.int16]:
+    """How unlike their neighbours the pixels of a smaller copy are."""
     import cv2
     import numpy as np
 
     size = (max(2, round(image.shape[1] * scale)), max(2, round(image.shape[0] * scale)))
     copy = cv2.resize(np.ascontiguousarray(image[:, :, 1]), size, interpolation=cv2.INTER_AREA).astype(np.int16)
-    edges = np.abs(np.diff(copy, axis=1))
-    return int((edges > 8).sum()), int((edges > 30).sum())
+    edges: NDArray[np.int16] = np.abs(np.diff(copy, axis=1))
+    return edges
 
 
 def _usual(quads: Quads) -> float:

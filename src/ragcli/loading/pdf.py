@@ -263,12 +263,10 @@ class _Reader:
         return self._made(text, spans)
 
     def _made(self, text: str, spans: list[dict[str, Any]]) -> Document:
-        facts = self._pdf.get_metadata_dict(skip_empty=True)
-        made = _DATE.match(str(facts.get("CreationDate", "")))
-        metadata = {"author": facts.get("Author"), "date": "-".join(made.groups()) if made else None}
-        return self._source.document(
-            text, format="pdf", title=title(facts.get("Title")), spans=spans, metadata=metadata
-        )
+        facts = pdf_extras.facts(self._pdf)
+        made = _DATE.match(facts["CreationDate"])
+        metadata = {"author": facts["Author"], "date": "-".join(made.groups()) if made else None}
+        return self._source.document(text, format="pdf", title=title(facts["Title"]), spans=spans, metadata=metadata)
 
     def _xfa(self, shown: str) -> Document | None:
         """An XFA form: its pages only ask for another reader."""

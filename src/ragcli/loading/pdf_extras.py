@@ -123,24 +123,46 @@ def fields_as_pieces(fields: list[tuple[float, float, float, float, str]], boxes
 
 
 def bookmarks(source: Source, pdf: PdfDocument) -> dict[int, list[Bookmark]]:
-    """The outline by page number, from 1."""
+    """The outline by page number, from 1; an outline that runs in a circle is read once."""
+    import pypdfium2.raw as pdfium
+
     found: dict[int, list[Bookmark]] = {}
-    try:
-        for number, entry in enumerate(pdf.get_toc(max_depth=15)):
-            if number >= _MOST_BOOKMARKS:
-                source.lose(f"bookmarks after the {_MOST_BOOKMARKS}th are left out", kind="warning")
-                break
-            title = " ".join(entry.get_title().replace("\x00", "").split())[:500]
-            target = entry.get_dest()
-            page = target.get_index() if target else None
-            if not title or page is None:
-                continue
-            _, view = target.get_view()
-            y = view[1] if len(view) > 1 else view[0] if len(view) == 1 else None
-            found.setdefault(page + 1, []).append(Bookmark(title, min(entry.level + 1, 6), y))
-    except Exception as error:  # noqa: BLE001  a broken outline does not lose the pages
-        source.lose(f"its outline cannot be read ({' '.join(str(error).split())[:100]})", kind="warning")
+    seen: set[int] = set()
+    todo = [(pdfium.FPDFBookmark_GetFirstChild(pdf, None), 1)]
+    while todo:
+        mark, level = todo.pop()
+        if not mark or (place := ctypes.addressof(mark.contents)) in seen:
+            continue
+        seen.add(place)
+        if len(seen) > _MOST_BOOKMARKS:
+            source.lose(f"bookmarks after the {_MOST_BOOKMARKS}th are left out", kind="warning")
+            break
+        todo.append((pdfium.FPDFBookmark_GetNextSibling(pdf, mark), level))
+        todo.append((pdfium.FPDFBookmark_GetFirstChild(pdf, mark), level + 1))
+        title = " ".join(_wide(lambda buffer, size: pdfium.FPDFBookmark_GetTitle(mark, buffer, size)).split())  # noqa: B023
+        target = pdfium.FPDFBookmark_GetDest(pdf, mark)
+        page = pdfium.FPDFDest_GetDestPageIndex(pdf, target) if target else -1
+        if title and page >= 0:
+            found.setdefault(page + 1, []).append(Bookmark(title[:500], min(level, 6), _height(target)))
     return found
+
+
+def _height(target: Any) -> float | None:
+    import pypdfium2.raw as pdfium
+
+    has_x, has_y, has_zoom = (ctypes.c_int() for _ in range(3))
+    x, y, zoom = (ctypes.c_float() for _ in range(3))
+    if pdfium.FPDFDest_GetLocationInPage(target, has_x, has_y, has_zoom, x, y, zoom) and has_y.value:
+        return y.value
+    return None
+
+
+def facts(pdf: PdfDocument) -> dict[str, str]:
+    """What the file says about itself."""
+    import pypdfium2.raw as pdfium
+
+    keys = ("Title", "Author", "CreationDate")
+    return {key: _wide(lambda buffer, size: pdfium.FPDF_GetMetaText(pdf, key.encode(), buffer, size)) for key in keys}  # noqa: B023
 
 
 def attachments(source: Source, pdf: PdfDocument, more: list[tuple[str, bytes]]) -> Iterator[Document]:

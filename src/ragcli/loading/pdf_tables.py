@@ -107,6 +107,7 @@ _SAYS = re.compile(r"\w")
 _LETTERS = re.compile(r"[^\W\d_]")
 _MARK = re.compile(r"(?:[•●▪◦‣○■□–—*·-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,5})[.)、:]?|\[\d+\])$")
 _LEADER = re.compile(r"(?:\. ?){4,}|…{2,}|·{4,}")
+_SECTION = re.compile(r"(?:[A-Z]|\d{1,2})(?:\.\d{1,2})*\.?$|$")
 _NUMBER = re.compile(r"[-+(]?[$€¥£]?[\d.,/%:() –-]*\d[\d.,/%:() –-]*$|[–—-]$")
 
 
@@ -257,10 +258,14 @@ def _is_prose(lines: list[list[Cell]], columns: list[tuple[float, float]]) -> bo
 
 
 def _is_contents(grid: list[list[str]]) -> bool:
-    """Whether rows lead to a page number by dots."""
+    """Whether rows lead to a page number, by dots or between a section's number and one that only grows."""
     led = [cells for cells in grid if any(map(_LEADER.search, cells))]
     few = [cells for cells in led if sum(_NUMBER.match(cell) is not None for cell in cells) < 4]
-    return len(led) > 0.3 * len(grid) and len(few) > 0.5 * len(led)
+    if len(led) > 0.3 * len(grid) and len(few) > 0.5 * len(led):
+        return True
+    pages = [int(cells[-1]) if cells[-1].isdecimal() and len(cells[-1]) < 6 else -1 for cells in grid]
+    sections = [_SECTION.match(cells[0]) is not None for cells in grid]
+    return len(grid[0]) == 3 and min(pages) >= 0 and pages == sorted(pages) and sum(sections) > 0.8 * len(grid)
 
 
 def _numbers_apart(grid: list[list[str]]) -> list[list[str]]:

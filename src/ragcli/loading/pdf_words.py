@@ -66,7 +66,7 @@ def mended(text: str) -> str:
     full = 0.85 * long[len(long) * 9 // 10] if long else 0
     out: list[str] = []
     for at, line in enumerate(lines):
-        if at and len(lines[at - 1]) >= max(full, 10) and _LINE_JOIN.search(f"{lines[at - 1][-1:]}\n{line[:1]}"):
+        if at and len(lines[at - 1]) >= max(full, 14) and _LINE_JOIN.search(f"{lines[at - 1][-1:]}\n{line[:1]}"):
             out.append(line)  # a full line of Chinese that goes on in the next
         else:
             out += ["\n" if at else "", line]
