@@ -541,3 +541,26 @@ def test_subtitles(tmp_path):
     assert document.text == "甲: A & B"
     (tmp_path / "c.srt").write_text("no times")
     assert "not readable as subtitles" in run(tmp_path / "c.srt")[1].losses[0]["reason"]
+
+
+LANGUAGES = {
+    "北京故宫博物院位于紫禁城内，是中国最大的古代文化艺术博物馆。\n游客很多，天气很好，我们明天再去。\n":
+        ("gb18030", "hz", "utf-16-le", "utf-16-be", "utf-16", "utf-32", "utf-8-sig"),
+    "臺灣的資訊產業發展迅速，許多公司在新竹科學園區設廠。\n這裡的氣候溫暖，適合居住。\n": ("big5", "utf-16-le"),
+    "東京は日本の首都であり、世界最大の都市圏の一つです。\n": ("shift_jis", "euc_jp", "iso2022_jp", "utf-16-be"),
+    "서울은 대한민국의 수도이며 가장 큰 도시입니다.\n이것은 한국어 텍스트입니다.\n": ("cp949", "utf-16-le"),
+    "Москва является столицей России и крупнейшим городом страны.\nЭто русский текст.\n":
+        ("cp1251", "koi8-r", "iso8859-5", "cp866", "utf-16-be"),
+    "القاهرة هي عاصمة جمهورية مصر العربية وأكبر مدنها.\nهذا نص باللغة العربية.\n": ("cp1256", "iso8859-6", "utf-16-le"),
+    "ירושלים היא עיר הבירה של מדינת ישראל והעיר הגדולה בה.\nזה טקסט בעברית.\n": ("cp1255", "iso8859-8", "utf-16-be"),
+    "Η Αθήνα είναι η πρωτεύουσα της Ελλάδας και η μεγαλύτερη πόλη.\n": ("cp1253", "iso8859-7"),
+    "Zażółć gęślą jaźń, święta Bożego Narodzenia są piękne.\nŁódź jest dużym miastem.\n": ("cp1250", "iso8859-2"),
+    "กรุงเทพมหานครเป็นเมืองหลวงและนครที่มีประชากรมากที่สุดของประเทศไทย\n": ("cp874",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "codec"), [(text, codec) for text, codecs in LANGUAGES.items() for codec in codecs])
+def test_short_texts_of_many_languages(tmp_path, text, codec):
+    (tmp_path / "a.txt").write_bytes(text.encode(codec))
+    (document,), _ = run(tmp_path / "a.txt")
+    assert document.text == text

@@ -34,7 +34,8 @@ _MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
 )
 _MULTIBYTE = ("gb18030", "big5hkscs", "cp932", "euc_jis_2004", "cp949")
 _LATIN = ("cp1250", "cp1252", "cp1254")
-_DETECTED = ("utf-8", *_MULTIBYTE, *_LATIN, "cp1251", "cp1253", "cp1255", "cp1256", "koi8-r")
+_CYRILLIC = ("cp1251", "koi8-r", "iso8859-5", "cp866")
+_DETECTED = ("utf-8", *_MULTIBYTE, *_LATIN, *_CYRILLIC, "cp1253", "cp1255", "cp1256", "iso8859-2", "iso8859-6", "cp874")
 # What Windows writes under the name comes first, the larger standard second.
 _TRIES = {
     "big5hkscs": ("cp950", "big5hkscs"),
@@ -45,11 +46,13 @@ _ALIASES = {  # as browsers read these names
     "gb2312": "gb18030",
     "gbk": "gb18030",
     "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
     "ascii": "cp1252",
     "shift_jis": "cp932",
     "big5": "cp950",
     "euc_kr": "cp949",
 }
+_SUPERSETS = {"iso8859-2": "cp1250", "iso8859-6": "cp1256"}
 _SURE_BYTES = 100
 _SURE = 0.3
 _SURE_SEQUENCES = 6  # so many multi-byte sequences are not valid UTF-8 by accident
@@ -57,6 +60,8 @@ _WINDOW = 200_000
 
 _CONTROLS = bytes(set(range(32)) - {7, 8, 9, 10, 11, 12, 13, 26, 27}) + b"\x7f"
 _SEQUENCE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
+_HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e])+~\}")
+_SPACED = re.compile(r"[\t\n\r -~\u00a0-\u1fff\u2010-\u203a\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7af\uff00-\uffef]")
 _PLAUSIBLE = re.compile(r"[\t\n\r -~\u00a0-\u024f\u0370-\u052f\u2010-\u203a\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
 _COMMON = re.compile(
     r"[\t\n\r -~\u00a0-\u00ff\u0400-\u044f\u3000-\u3002\u300a-\u300f\u3040-\u30ff\uff01\uff08-\uff0e\uff10-\uff1b"
@@ -106,10 +111,11 @@ def _utf16(data: bytes) -> str | None:
         return None
     best = 0.0
     codec: str | None = None
+    usual = _SPACED if b"\0" in window else _PLAUSIBLE  # spaces and line ends: then any living script will do
     for name in ("utf-16-le", "utf-16-be"):
         text = window.decode(name, "replace")
         common = len(_COMMON.findall(text)) / len(text)
-        if common > best and len(_PLAUSIBLE.findall(text)) >= 0.97 * len(text):
+        if common > best and len(usual.findall(text)) >= 0.97 * len(text):
             best, codec = common, name
     return codec if best >= 0.1 else None
 
@@ -160,6 +166,8 @@ def choose(data: bytes, *, complete: bool, given: str | None = None, declared: s
             pass
     if utf8 and not nul and b"\x1b$" in data and _decodes(data, "iso2022_jp_2"):
         return "iso2022_jp_2", True
+    if utf8 and _HZ.search(data, 0, _WINDOW) and _decodes(data, "hz"):
+        return "hz", True
     if not _few_controls(data) or data.count(b"\0") * 1000 > len(data):
         raise LoadError("it is binary, not text.", hint="If it is text, name its encoding with --encoding.")
     if utf8 or _nearly_utf8(data):
@@ -199,9 +207,11 @@ def _detect(data: bytes) -> tuple[str, bool]:
 
     first = next((at for at in range(0, len(data), 4096) if not data[at : at + 4096].isascii()), 0)
     window = data[first : first + _WINDOW]
-    found = chardet.detect(window, include_encodings=_DETECTED, prefer_superset=True, compat_names=False)
-    codec = found["encoding"] or "cp1252"
+    found = chardet.detect(window, include_encodings=_DETECTED, prefer_superset=False, compat_names=False)
+    codec = canonical(found["encoding"] or "cp1252") or "cp1252"
     codec = {"big5": "big5hkscs", "euc_jp": "euc_jis_2004", "shift_jis": "cp932"}.get(codec, codec)
+    if codec in _SUPERSETS and re.search(rb"[\x80-\x9f]", window):  # letters there, where the standard has controls
+        codec = _SUPERSETS[codec]
     if codec not in _MULTIBYTE and (damaged := _damaged(window)):
         return damaged, True
     high = sum(byte > 127 for byte in window[:_WINDOW])

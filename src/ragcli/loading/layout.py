@@ -144,6 +144,8 @@ def _cut(lines: list[_Line], height: float) -> list[list[_Line]] | None:
         parts, beside = _bands(lines, rows, x, height)
         if beside > most:
             best, most = parts, beside
+            if most > 0.9 * len(lines):
+                break
     return best
 
 
@@ -163,14 +165,13 @@ def _places(lines: list[_Line], height: float) -> list[float]:
     starts = Counter(round(line.left / unit) for line in lines)
     ends = Counter(round(line.right / unit) for line in lines)
     first, last = min(starts), max(ends)
-    found = []
+    least = max(3, 0.08 * len(lines))
+    found = set()
     for edges, side in ((starts, -0.5), (ends, 0.5)):
-        near = {edge: edges[edge] + edges[edge + 1] for edge in edges}
-        popular = sorted((edge for edge in near if near[edge] > 2), key=lambda edge: (-near[edge], edge))
-        found += [(edge + side) * unit for edge in popular[: 2 * _CANDIDATES] if first < edge < last]
-    found.sort()
-    apart = [x for at, x in enumerate(found) if at == 0 or x - found[at - 1] > 1e-9]
-    return apart[: 4 * _CANDIDATES]
+        near = {edge: edges[edge] + edges[edge + 1] for edge in edges if first < edge < last}
+        popular = sorted((edge for edge in near if near[edge] >= least), key=lambda edge: (-near[edge], edge))
+        found |= {(edge + side) * unit for edge in popular[:_CANDIDATES]}
+    return sorted(found)
 
 
 def _bands(lines: list[_Line], rows: list[list[_Line]], x: float, height: float) -> tuple[list[list[_Line]], int]:

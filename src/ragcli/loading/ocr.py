@@ -162,22 +162,25 @@ def _find_in(models: Engine, image: Image, dpi: float | None) -> Quads:
 
 
 def _missed(edges: NDArray[np.int16], quads: Quads) -> list[tuple[int, int, int, int]]:
-    """Return boxes (left, top, right, bottom) around what stands out beside the lines: a line alone is often missed."""
+    """Return boxes (left, top, right, bottom) around what stands out far from lines: one alone is often missed."""
     import cv2
     import numpy as np
 
     rest = (edges > (30 if (edges > 30).sum() >= 10 * _DOTS else 8)).astype(np.uint8)
-    cv2.fillPoly(rest, [quad.astype(np.int32) for quad in quads], 0)
-    ink = rest.copy()
+    lines = np.zeros_like(rest)
+    cv2.fillPoly(lines, [quad.astype(np.int32) for quad in quads], 1)
+    rest[lines > 0] = 0
     joined = cv2.dilate(rest, np.ones((9, 25), np.uint8))
     count, labels, facts, _ = cv2.connectedComponentsWithStats(joined)
-    amounts = np.bincount(labels.ravel(), weights=ink.ravel(), minlength=count)
+    amounts = np.bincount(labels.ravel(), weights=rest.ravel(), minlength=count)
     found = []
     for label in sorted(range(1, count), key=lambda label: -amounts[label])[:_PARTS]:
         left, top, across, down = (int(value) for value in facts[label, :4])
-        if amounts[label] >= 5 * _DOTS and across * down < 0.3 * edges.size:
-            found.append((max(0, left - 8), max(0, top - 8), min(edges.shape[1], left + across + 8),
-                          min(edges.shape[0], top + down + 8)))  # fmt: skip
+        right, bottom = min(edges.shape[1], left + across + 8), min(edges.shape[0], top + down + 8)
+        left, top = max(0, left - 8), max(0, top - 8)
+        alone = not lines[top:bottom, left:right].any()
+        if alone and amounts[label] >= 5 * _DOTS and across * down < 0.3 * edges.size:
+            found.append((left, top, right, bottom))
     return found
 
 

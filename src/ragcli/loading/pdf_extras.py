@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ragcli.loading.parts import part
-from ragcli.loading.pdf_chars import APPENDED, Piece
+from ragcli.loading.pdf_chars import APPENDED, Piece, address, raw
 from ragcli.loading.source import Source
 from ragcli.records import Document
 
@@ -44,14 +44,18 @@ def notes(pdf: PdfDocument, page: PdfPage) -> Notes:
 
     found = Notes([], [], [])
     form = pdf.formenv.raw if pdf.formenv else None
-    for at in range(min(pdfium.FPDFPage_GetAnnotCount(page), _MOST_NOTES)):
-        note = pdfium.FPDFPage_GetAnnot(page, at)
-        if not note:
+    count = min(pdfium.FPDFPage_GetAnnotCount(page), _MOST_NOTES)
+    take, kind_of = raw("FPDFPage_GetAnnot", ctypes.c_void_p, ctypes.c_int), raw("FPDFAnnot_GetSubtype")
+    close, of = raw("FPDFPage_CloseAnnot", None), address(page)
+    for at in range(count):
+        place = take(of, at)
+        if not place:
             continue
         try:
-            kind = pdfium.FPDFAnnot_GetSubtype(note)
+            kind = kind_of(place)
             if kind in (pdfium.FPDF_ANNOT_LINK, pdfium.FPDF_ANNOT_POPUP):
                 continue
+            note = ctypes.cast(place, pdfium.FPDF_ANNOTATION)
             if kind == pdfium.FPDF_ANNOT_WIDGET:
                 text = _field(form, note) if form else ""
                 box = pdfium.FS_RECTF()
@@ -67,7 +71,7 @@ def notes(pdf: PdfDocument, page: PdfPage) -> Notes:
                 free = kind == pdfium.FPDF_ANNOT_FREETEXT
                 found.comments.append(text if free else f"Comment{f' ({author})' if author else ''}: {text}")
         finally:
-            pdfium.FPDFPage_CloseAnnot(note)
+            close(place)
     return found
 
 

@@ -18,6 +18,7 @@ from ragcli.loading.pdf_chars import APPENDED, RTL, Piece, glue
 _CJK = re.compile(r"[\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _MARKED = re.compile(r"(?:[•●▪◦‣∙*–—-]|\(?\w{1,3}[.):]|\[\w+\])\s")
 _FEW_JUMPS = 1
+_FEW_WIDE = 4  # rows of two columns that are drawn across
 _MOST = 20_000  # pieces of a page that are put in order
 
 
@@ -34,35 +35,35 @@ class Line(NamedTuple):
     table: bool = False
 
 
-def jumps(items: Sequence[Piece], *, right_to_left: bool = False) -> int:
-    """How often the next piece is neither beside nor below the one before."""
-    found = 0
-    for one, other in itertools.pairwise(items):
+def jumps(items: Sequence[Piece], *, right_to_left: bool = False) -> tuple[int, int]:
+    """How often the next piece is beside the one before after a wide gap, and how often neither beside nor below."""
+    wide = back = 0
+    for one, other in pairwise(items):
         small = min(one.bottom - one.top, other.bottom - other.top)
-        fall = other.middle - one.middle
+        fall = (other.top + other.bottom - one.top - one.bottom) / 2
         if abs(fall) < 0.5 * small:
             gap = one.left - other.right if right_to_left else other.left - one.right
-            found += not -0.3 * small <= gap <= 1.5 * max(one.size, other.size)
+            wide += not -0.3 * small <= gap <= 1.5 * max(one.size, other.size)
         else:
-            found += fall < 0 or other.left > one.right or other.right < one.left
-    return found
+            back += fall < 0 or other.left > one.right or other.right < one.left
+    return wide, back
 
 
 def in_order(items: Sequence[Piece]) -> list[Piece]:
     """Put pieces in reading order."""
     right_to_left = is_right_to_left(items)
-    drawn = jumps(items, right_to_left=right_to_left)
+    wide, back = jumps(items, right_to_left=right_to_left)
     appended = 2 * sum(item.first == APPENDED for item in items)  # for these the order of drawing says nothing
-    if (drawn <= _FEW_JUMPS and not appended) or len(items) > _MOST:
+    if (back <= _FEW_JUMPS and wide < _FEW_WIDE and not appended) or len(items) > _MOST:
         return list(items)
     boxes = [Box(item.left, item.top, item.right, item.bottom) for item in items]
     placed = [items[at] for block in reading_order(boxes, right_to_left=right_to_left) for at in block]
-    return placed if jumps(placed, right_to_left=right_to_left) < drawn + appended else list(items)
+    return placed if sum(jumps(placed, right_to_left=right_to_left)) < wide + back + appended else list(items)
 
 
 def is_right_to_left(items: Sequence[Piece]) -> bool:
     """Whether most of the text runs to the left."""
-    turned = sum(len(item.text) for item in items if RTL.search(item.text))
+    turned = sum(len(item.text) for item in items if not item.text.isascii() and RTL.search(item.text))
     return turned * 2 > sum(len(item.text) for item in items)
 
 

@@ -9,7 +9,7 @@ from ragcli.loading.pdf_extras import Bookmark, fields_as_pieces, notes
 from ragcli.loading.pdf_lines import Line, in_order, is_right_to_left, joined, jumps, lines
 from ragcli.loading.pdf_rules import drawn, grids
 from ragcli.loading.pdf_tables import aligned, ruled
-from ragcli.loading.pdf_words import clean, folded
+from ragcli.loading.pdf_words import clean, folded, is_clean
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage
@@ -47,10 +47,8 @@ def read_page(pdf: PdfDocument, page: PdfPage, outline: list[Bookmark]) -> Conte
             size = sorted(piece.size for piece in pieces)[len(pieces) // 2] if pieces else 10.0
             places = turn(np.array([one[:4] for one in extra.fields], np.float32), chars.turned)
             pieces = [*pieces, *fields_as_pieces(extra.fields, places, size)]
-        pieces = [
-            piece if piece.text.isascii() and piece.text.isprintable() else piece._replace(text=clean(piece.text))
-            for piece in pieces
-        ]
+        if extra.fields or not is_clean(chars.text):
+            pieces = [piece._replace(text=clean(piece.text)) for piece in pieces]
         chars.pieces = pieces
         tables, items = _with_tables(chars, boxes)
     finally:
@@ -79,7 +77,7 @@ def _with_tables(chars: Chars, boxes: list[tuple[float, float, float, float]]) -
     if len(boxes) >= 4 and len(items) > 3:
         found = ruled(chars, grids(turn(np.array(boxes, np.float32), chars.turned)))
         tables, items = found.tables, found.rest
-    if jumps(items) >= _FEW_JUMPS and not is_right_to_left(items):
+    if sum(jumps(items)) >= _FEW_JUMPS and not is_right_to_left(items):
         whole = {id(table) for table in tables}
         free = aligned([item for item in items if id(item) not in whole])
         if free.tables:

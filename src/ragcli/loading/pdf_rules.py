@@ -110,7 +110,7 @@ def _objects(page: PdfPage) -> Iterator[tuple[int, Any, Matrix]]:
             if kind == pdfium.FPDF_PAGEOBJ_TEXT:
                 continue
             if kind != pdfium.FPDF_PAGEOBJ_FORM:
-                yield kind, ctypes.cast(item, pdfium.FPDF_PAGEOBJECT), matrix
+                yield kind, item, matrix
             elif depth < 4:
                 form = ctypes.cast(item, pdfium.FPDF_PAGEOBJECT)
                 holders.append((item, _product(_matrix(form), matrix), depth + 1))
@@ -133,27 +133,40 @@ def _product(inner: Matrix, outer: Matrix) -> Matrix:
     return a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s, e * p + f * r + t, e * q + f * s + u
 
 
+def _buffers(kind: Any, count: int) -> tuple[list[Any], list[int]]:
+    """Variables that PDFium writes into, made once, and where they are."""
+    variables = [kind() for _ in range(count)]
+    return variables, [ctypes.addressof(one) for one in variables]
+
+
+_INTS = _buffers(ctypes.c_int, 2)
+_FLOATS = _buffers(ctypes.c_float, 4)
+
+
 def _strokes(item: Any, matrix: Matrix) -> list[tuple[float, float, float, float]]:
     """The boxes of a path: of the whole, where it is a line or a rectangle, else of its straight segments."""
     import pypdfium2.raw as pdfium
 
-    count = pdfium.FPDFPath_CountSegments(item)
+    count = raw("FPDFPath_CountSegments")(item)
     if count < 2 or count > _MOST_SEGMENTS:
         return []
-    mode, stroked = ctypes.c_int(), ctypes.c_int()
-    pdfium.FPDFPath_GetDrawMode(item, mode, stroked)
+    (mode, stroked), at_mode = _INTS
+    raw("FPDFPath_GetDrawMode", ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(item, *at_mode)
     if not mode.value and not stroked.value:
         return []
     if count <= 6:
-        sides = [ctypes.c_float() for _ in range(4)]
-        if not pdfium.FPDFPageObj_GetBounds(item, *sides):
+        sides, at_sides = _FLOATS
+        if not raw("FPDFPageObj_GetBounds", ctypes.c_int, *[ctypes.c_void_p] * 4)(item, *at_sides):
             return []
         left, bottom, right, top = (side.value for side in sides)
-        box = _box(_at(left, bottom, matrix), _at(right, top, matrix))
+        box = (left, bottom, right, top)
+        if matrix is not _SAME:
+            box = _box(_at(left, bottom, matrix), _at(right, top, matrix))
         if count == 2 and box[2] - box[0] > _THIN and box[3] - box[1] > _THIN:
             return []  # it runs aslant
         return [box]
     boxes = []
+    item = ctypes.cast(item, pdfium.FPDF_PAGEOBJECT)
     whole = _product(_matrix(item), matrix)
     x, y = ctypes.c_float(), ctypes.c_float()
     last = start = (0.0, 0.0)

@@ -18,6 +18,7 @@ from ragcli.loading.pdf_lines import joined
 from ragcli.loading.pdf_rules import Grid
 
 _LONGEST_CELL = 1500  # characters: beyond it the rules frame text
+_TRIES = 2  # rows to leave out at the start of what is no table as a whole
 _MOST_CELLS = 20_000
 
 
@@ -74,6 +75,8 @@ def _filled(chars: Chars, grid: Grid, inside: list[Piece]) -> str:
 
 def cell_text(parts: list[Piece]) -> str:
     """The text of a cell: its rows from the top, joined."""
+    if len(parts) == 1:
+        return parts[0].text.strip()
     boxes = [Box(part.left, part.top, part.right, part.bottom) for part in parts]
     return joined([" ".join(parts[at].text.strip() for at in row) for row in rows(boxes)])
 
@@ -118,27 +121,19 @@ def aligned(pieces: list[Piece]) -> Found:
     lines = [_merged([usable[at] for at in row]) for row in rows(boxes)]
     tables: list[Piece] = []
     used: set[int] = set()
-    start = 0
+    start = tried = 0
     while start < len(lines):
         end, columns = _run(lines, start)
-        if end - start >= 3 and (written := _written(lines[start:end], columns)):
+        written = _written(lines[start:end], columns) if end - start >= 3 else ""
+        if written:
             held = [piece for line in lines[start:end] for cell in line for piece in cell]
             used |= {id(piece) for piece in held}
-            tables.append(
-                Piece(
-                    min(one.left for one in held),
-                    min(one.top for one in held),
-                    max(one.right for one in held),
-                    max(one.bottom for one in held),
-                    written,
-                    sorted(one.size for one in held)[len(held) // 2],
-                    min(one.first for one in held),
-                    max(one.last for one in held),
-                )
-            )
-            start = end
-        else:
+            tables.append(_as_piece(held, written))
+        elif end - start >= 3 and tried < _TRIES:  # its first rows may be of something else
+            tried += 1
             start += 1
+            continue
+        start, tried = max(end, start + 1), 0
     if not tables:
         return Found([], pieces)
     rest = [piece for piece in pieces if id(piece) not in used]
@@ -146,6 +141,19 @@ def aligned(pieces: list[Piece]) -> Found:
         at = next((n for n, piece in enumerate(rest) if piece.first > one.first), len(rest))
         rest.insert(at, one)
     return Found(tables, rest)
+
+
+def _as_piece(held: list[Piece], written: str) -> Piece:
+    return Piece(
+        min(one.left for one in held),
+        min(one.top for one in held),
+        max(one.right for one in held),
+        max(one.bottom for one in held),
+        written,
+        sorted(one.size for one in held)[len(held) // 2],
+        min(one.first for one in held),
+        max(one.last for one in held),
+    )
 
 
 Cell = list[Piece]

@@ -20,7 +20,7 @@ _SOFT = re.compile("[\ufffe\x02\xad]")
 _MARKS = re.compile(r"[\x02\xad\ufffe]|[-–][ \t]*\n")
 _HYPHEN = re.compile(r"([\x02\xad-])[ \t]*\n[ \t]*([^\W\d_]+)")
 _LAST_WORD = re.compile(r"[^\W\d_]+$")
-_PUNCTUATION = str.maketrans(dict.fromkeys(".,;:!?()[]{}\"'“”‘’"))
+_PUNCTUATION = ".,;:!?()[]{}\"'“”‘’"
 _RANGE = re.compile(r"(?<=\d)([-–])[ \t]*\n[ \t]*(?=\d)")
 _BULLETS = str.maketrans(dict.fromkeys((61623, 61550, 61607, 61656, 61558, 61692, 61548, 61557), "•"))
 _LIGATURES = str.maketrans(
@@ -30,6 +30,7 @@ _LIGATURES = str.maketrans(
 )
 _ITEM = re.compile(r"^[•●▪◦‣∙⁃][ \t]*(?=\S)", re.M)
 _CONTROL = re.compile("[\x00\x01\x03-\x08\x0b\x0c\x0e-\x1f]")
+_UNCLEAN = re.compile("[\ufb00-\ufb06\ue000-\uf8ff\x00\x01\x03-\x08\x0b\x0c\x0e-\x1f]")
 _BAD = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff\x00\x01\x03-\x08\x0b\x0e-\x1f]")
 GARBLED = 0.15  # share of a page's characters that say nothing
 _JUDGED = 1500  # characters of a page whose words are looked at
@@ -49,9 +50,14 @@ _PAIRS = frozenset(_PAIRS_OF_TEXT.split())
 _HAN = re.compile("[\u4e00-\u9fff]")
 
 
+def is_clean(text: str) -> bool:
+    """Whether `clean` would leave a text as it is."""
+    return _UNCLEAN.search(text) is None
+
+
 def clean(text: str) -> str:
     """Set plain characters for ligatures and the bullets of symbol fonts, and drop control characters."""
-    if text.isascii() and text.isprintable():
+    if is_clean(text):
         return text
     return _CONTROL.sub("", text.translate(_LIGATURES).translate(_BULLETS))
 
@@ -81,7 +87,7 @@ class Hyphens:
 
     def learn(self, text: str) -> None:
         """Take in the words of a page; what a hyphen cuts keeps it, and is none."""
-        self._words.update(text.lower().translate(_PUNCTUATION).split())
+        self._words.update(word.strip(_PUNCTUATION) for word in text.lower().split())
 
     def undo(self, text: str) -> str:
         """Join the words of a page that a line end parts."""
@@ -112,11 +118,12 @@ def is_garbage(text: str, unmapped: float = 0.0) -> bool:
         unmapped: the share of characters whose font does not say what they show.
     """
     ink = len("".join(text.split()))
-    bad = len(_BAD.findall(text.translate(_LIGATURES).translate(_BULLETS)))
-    if bad >= 3 and bad >= GARBLED * ink:
-        return True
     if unmapped > 0.3 and ink >= 3:
         return True
+    if len(_BAD.findall(text)) >= max(3, GARBLED * ink):  # some of these are bullets or figures, told apart slowly
+        bad = len(_BAD.findall(text.translate(_LIGATURES).translate(_BULLETS)))
+        if bad >= max(3, GARBLED * ink):
+            return True
     return not _has_words(text[:_JUDGED])
 
 
