@@ -564,3 +564,25 @@ def test_short_texts_of_many_languages(tmp_path, text, codec):
     (tmp_path / "a.txt").write_bytes(text.encode(codec))
     (document,), _ = run(tmp_path / "a.txt")
     assert document.text == text
+
+
+def test_wrong_suffixes(tmp_path):
+    def copied(origin: str, name: str) -> None:
+        (tmp_path / name).write_bytes((DOCS / origin).read_bytes())
+
+    copied("markitdown_test.docx", "a.pdf")
+    copied("scotus-transcript-p1.pdf", "b.docx")
+    copied("gb2312.html", "c.xls")
+    copied("wiki_duck.html", "d.md")
+    (tmp_path / "e.xls").write_text("a\tb\n1\t2\n")
+    (tmp_path / "f.docx").write_text("just words 文字")
+    (tmp_path / "g.doc").write_bytes(rb"{\rtf1 hello \u20013? world}")
+    (tmp_path / "h.txt").write_text('<?xml version="1.0"?><a><b>x</b></a>')
+    (tmp_path / "i.txt").write_bytes(mail(Subject="Words", Date="x").as_bytes() + b"Body.\n")
+    (tmp_path / "j.txt").write_text("Name: x\nDate: 2026\nPlace: y\nTo: do\n")  # notes, not mail
+    documents, report = run(tmp_path)
+    assert [(Path(document.source).name[0], document.format) for document in documents] == [
+        ("a", "docx"), ("b", "pdf"), ("c", "html"), ("d", "html"), ("e", "csv"), ("f", "text"), ("g", "rtf"),
+        ("h", "xml"), ("i", "eml"), ("j", "text"),
+    ]  # fmt: skip
+    assert documents[6].text == "hello 中 world" and not report.failed

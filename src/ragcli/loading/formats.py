@@ -154,11 +154,12 @@ _NO_LOADER = {
     ".one": "OneNote", ".vsdx": "Visio", ".ofd": "OFD", ".caj": "CAJ", ".wpd": "WordPerfect", ".hwp": "Hangul",
 }  # fmt: skip
 _HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.I | re.S)
+_PAGE = re.compile(rb"\s*<!doctype\s+html", re.I)
+_PLAIN = ("markdown", "rst", "asciidoc", "latex", "csv", "json", "jsonl", "eml", "subtitles")
 _XML = re.compile(rb"\s*<\?xml\s")
-_MAIL = re.compile(
-    rb"(?:(?:From|To|Date|Subject|Received|Return-Path|Message-ID|MIME-Version|Delivered-To|Content-Type): .*\r?\n"
-    rb"(?:[ \t].*\r?\n)*){3}",
-    re.I,
+_MAIL = re.compile(rb"(?:[A-Za-z][\w-]*:[ \t].*\r?\n(?:[ \t].*\r?\n)*){3,}")
+_MAIL_NAMES = re.compile(
+    rb"^(?:From|To|Date|Subject|Received|Return-Path|Message-ID|MIME-Version|Delivered-To|Content-Type):", re.I | re.M
 )
 _PDF_OBJECT = re.compile(rb"\d+ \d+ obj\b|%[\x80-\xff]{2}")
 _PDF_WINDOW = 1024
@@ -196,6 +197,8 @@ def identify(source: Source) -> Format:
     if by_suffix is None and source.suffix in _NO_LOADER:
         raise NoLoaderError(f"no loader for its type ({source.suffix}): it is {_NO_LOADER[source.suffix]}.")
     declared = _BY_MEDIA_TYPE.get(source.media_type or "") or by_suffix or _by_name(source)
+    if declared is not None and declared.name in _PLAIN and _PAGE.match(head, len(_BOM) * head.startswith(_BOM)):
+        return BY_NAME["html"]
     if declared is None or declared is _TEXT or declared.binary or declared.name == "xml":
         found = _by_text(source, head, declared)
         if found is not None:
@@ -227,10 +230,10 @@ def _by_text(source: Source, head: bytes, declared: Format | None) -> Format | N
         return None
     if _XML.match(head, start):
         return BY_NAME["xml"]
-    if head.startswith(b"From ") and _MAIL.match(head, head.find(b"\n") + 1):
-        return BY_NAME["mbox"]
-    if _MAIL.match(head, start):
-        return BY_NAME["eml"]
+    posted = head.startswith(b"From ")
+    letter = _MAIL.match(head, head.find(b"\n") + 1 if posted else start)
+    if letter and len(_MAIL_NAMES.findall(letter[0])) >= (2 if posted else 3):
+        return BY_NAME["mbox" if posted else "eml"]
     if declared is not None and declared.binary and head.strip() and looks_like_text(head):
         sheet = declared.name in ("xls", "xlsx")  # programs that write tables of text and call them Excel
         return BY_NAME["csv"] if sheet else _TEXT
