@@ -176,6 +176,7 @@ class Bench:
     """One process that reads what it is given, and says what went wrong."""
 
     def __init__(self, ocr: str = "never") -> None:
+        self._soffice = os.environ.get("RAGCLI_SOFFICE", "")
         os.environ["RAGCLI_SOFFICE"] = "/nonexistent"  # it takes seconds a file, and is another program
         self._pool = Pool(1, Settings(memory=MEMORY, threads=1), SECONDS)
         self._options = Options(ocr=ocr)  # type: ignore[arg-type]
@@ -203,6 +204,7 @@ class Bench:
 
     def close(self) -> None:
         self._pool.close()
+        os.environ["RAGCLI_SOFFICE"] = self._soffice  # empty is as if it were not set
 
 
 def _wrong(document: Document) -> Iterator[str]:

@@ -178,8 +178,11 @@ def _missed(edges: NDArray[np.int16], quads: Quads) -> list[tuple[int, int, int,
         left, top, across, down = (int(value) for value in facts[label, :4])
         right, bottom = min(edges.shape[1], left + across + 8), min(edges.shape[0], top + down + 8)
         left, top = max(0, left - 8), max(0, top - 8)
-        alone = not lines[top:bottom, left:right].any()
-        if alone and amounts[label] >= 5 * _DOTS and across * down < 0.3 * edges.size:
+        ink = rest[top:bottom, left:right] > 0
+        thin, long = sorted((int(ink.any(axis=1).sum()), int(ink.any(axis=0).sum())))
+        is_rule = thin <= 5 and long > 8 * thin
+        is_one = amounts[label] >= 5 * _DOTS and across * down < 0.3 * edges.size
+        if is_one and not is_rule and not lines[top:bottom, left:right].any():
             found.append((left, top, right, bottom))
     return found
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ragcli.errors import LoadError, MissingExtraError
+from ragcli.errors import LoadError, MissingExtraError, RagcliError
 from ragcli.loading import pdf_extras, pdf_scans
 from ragcli.loading.pdf_margins import Candidate, Margins
 from ragcli.loading.pdf_page import Content, read_page
@@ -206,7 +206,7 @@ class _Reader:
         worth = content.pictures or content.paths >= _CURVES
         scan = content.pictures > 0 and (blank or pdf_scans.is_stamp(text)) and pdf_scans.is_covered(page)
         if self._can_ocr and (mode == "always" or (blank and worth) or garbage or scan):
-            found = pdf_scans.recognize(page)
+            found = self._ocr(number, page)
             better = mode == "always" or blank or garbage or len(found.text) > 1.5 * len(text)
             if found.text and better:
                 return _Page(number, [(found.text, None)], found.confidence)
@@ -220,6 +220,14 @@ class _Reader:
         if garbage:
             self._garbled.append(number)
         return None
+
+    def _ocr(self, number: int, page: Any) -> pdf_scans.Recognized:
+        try:
+            return pdf_scans.recognize(page)
+        except Exception as error:  # noqa: BLE001  the page may have a text layer all the same
+            said = error.message if isinstance(error, RagcliError) else " ".join(str(error).split())[:200]
+            self._source.lose(f"page {number} cannot be read by OCR ({said})", page=number)
+            return pdf_scans.Recognized("", 0.0)
 
     def document(self) -> Document | None:
         """Report what was lost, and return the document.

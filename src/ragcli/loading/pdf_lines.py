@@ -6,7 +6,6 @@ Where it jumps about, the order comes from where the pieces stand (`ragcli.loadi
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,9 +16,11 @@ from ragcli.loading.layout import Box, reading_order
 from ragcli.loading.pdf_chars import APPENDED, RTL, Piece, glue
 
 _CJK = re.compile(r"[\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
+_GOES_ON = re.compile(r"[\u3400-\u9fff，、]\n[\u3400-\u9fff]")  # from one line of Chinese to the next
 _MARKED = re.compile(r"(?:[•●▪◦‣∙*–—-]|\(?\w{1,3}[.):]|\[\w+\])\s")
 _FEW_JUMPS = 1
-_FEW_WIDE = 4  # rows of two columns that are drawn across
+_FEW_COLUMNS = 3  # rows of two columns that are drawn across
+_LONG = 5  # heights of a line: a piece that is no cell
 _MOST = 20_000  # pieces of a page that are put in order
 
 
@@ -32,34 +33,57 @@ class Line(NamedTuple):
     bottom: float
     text: str
     size: float
-    before: str  # "\n", or "\n\n" before a paragraph
+    before: str  # "\n", "\n\n" before a paragraph, or nothing where Chinese goes on
     table: bool = False
 
 
-def jumps(items: Sequence[Piece], *, right_to_left: bool = False) -> tuple[int, int]:
-    """How often the next piece is beside the one before after a wide gap, and how often neither beside nor below."""
-    wide = back = 0
+class Jumps(NamedTuple):
+    """How often the next piece does not simply go on.
+
+    Args:
+        cells: it stands beside the one before after a wide gap, and one of both is short.
+        columns: the same, and both are long: columns that are drawn across.
+        back: it stands neither beside nor below.
+    """
+
+    cells: int
+    columns: int
+    back: int
+
+
+def jumps(items: Sequence[Piece], *, right_to_left: bool = False) -> Jumps:
+    """Count what does not read on from piece to piece."""
+    cells = columns = back = 0
+    if not items:
+        return Jumps(0, 0, 0)
+    left, right = items[0].left, items[0].right  # of the row so far
     for one, other in pairwise(items):
         small = min(one.bottom - one.top, other.bottom - other.top)
         fall = (other.top + other.bottom - one.top - one.bottom) / 2
-        if abs(fall) < 0.5 * small:
-            gap = one.left - other.right if right_to_left else other.left - one.right
-            wide += not -0.3 * small <= gap <= 1.5 * max(one.size, other.size)
-        else:
-            back += fall < 0 or other.left > one.right or other.right < one.left
-    return wide, back
+        if abs(fall) >= 0.5 * small:
+            back += fall < 0 or other.left > right or other.right < left
+            left, right = other.left, other.right
+            continue
+        left, right = min(left, other.left), max(right, other.right)
+        gap = one.left - other.right if right_to_left else other.left - one.right
+        if not -0.3 * small <= gap <= 1.5 * max(one.size, other.size):
+            long = min(one.right - one.left, other.right - other.left) > _LONG * small
+            columns += long
+            cells += not long
+    return Jumps(cells, columns, back)
 
 
 def in_order(items: Sequence[Piece]) -> list[Piece]:
     """Put pieces in reading order."""
     right_to_left = is_right_to_left(items)
-    wide, back = jumps(items, right_to_left=right_to_left)
+    drawn = jumps(items, right_to_left=right_to_left)
     appended = 2 * sum(item.first == APPENDED for item in items)  # for these the order of drawing says nothing
-    if (back <= _FEW_JUMPS and wide < _FEW_WIDE and not appended) or len(items) > _MOST:
+    reads_well = drawn.back <= _FEW_JUMPS and drawn.columns < _FEW_COLUMNS and not appended
+    if reads_well or len(items) > _MOST:
         return list(items)
     boxes = [Box(item.left, item.top, item.right, item.bottom) for item in items]
     placed = [items[at] for block in reading_order(boxes, right_to_left=right_to_left) for at in block]
-    return placed if sum(jumps(placed, right_to_left=right_to_left)) < wide + back + appended else list(items)
+    return placed if sum(jumps(placed, right_to_left=right_to_left)) < sum(drawn) + appended else list(items)
 
 
 def is_right_to_left(items: Sequence[Piece]) -> bool:
@@ -95,7 +119,7 @@ def _beside(one: Piece, other: Piece) -> bool:
 
 def _line(row: list[Piece], table: bool) -> Line:
     text = row[0].text
-    for one, other in itertools.pairwise(row):
+    for one, other in pairwise(row):
         gap = max(other.left - one.right, one.left - other.right)
         tight = gap < 0.12 * min(one.size, other.size)
         between = glue(text, other.text, one.size, other.size) if tight and not text.endswith(" ") else " "
@@ -116,7 +140,7 @@ def _line(row: list[Piece], table: bool) -> Line:
 def _parted(found: list[Line]) -> list[Line]:
     """Set what stands before each line: more room than usual, another size or an indent begins a paragraph."""
     pitches: dict[int, list[float]] = {}
-    for one, other in itertools.pairwise(found):
+    for one, other in pairwise(found):
         pitch = other.bottom - one.bottom
         if 0 < pitch < 4 * one.size and not (one.table or other.table):
             pitches.setdefault(round(one.size), []).append(pitch)
@@ -135,8 +159,18 @@ def _parted(found: list[Line]) -> list[Line]:
                 or _indented(found, at)
             ):
                 before = "\n\n"
+            elif _GOES_ON.search(f"{last.text[-1]}\n{line.text[0]}") and _is_full(found, at - 1):
+                before = ""
         out.append(line._replace(before=before))
     return out
+
+
+def _is_full(found: list[Line], at: int) -> bool:
+    """Whether a line ends where the lines around it do, at the right side of their column."""
+    line = found[at]
+    near = [one for one in found[max(0, at - 4) : at + 5] if one.left < line.right and abs(one.left - line.left) < 60]
+    wide = line.right - line.left > 10 * line.size
+    return wide and line.right > max(one.right for one in near if not one.table) - 1.5 * line.size
 
 
 def _indented(found: list[Line], at: int) -> bool:

@@ -77,7 +77,8 @@ def _with_tables(chars: Chars, boxes: list[tuple[float, float, float, float]]) -
     if len(boxes) >= 4 and len(items) > 3:
         found = ruled(chars, grids(turn(np.array(boxes, np.float32), chars.turned)))
         tables, items = found.tables, found.rest
-    if sum(jumps(items)) >= _FEW_JUMPS and not is_right_to_left(items):
+    drawn = jumps(items)
+    if (drawn.cells + drawn.columns >= 3 or drawn.back >= _FEW_JUMPS) and not is_right_to_left(items):
         whole = {id(table) for table in tables}
         free = aligned([item for item in items if id(item) not in whole])
         if free.tables:

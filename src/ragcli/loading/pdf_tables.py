@@ -18,7 +18,7 @@ from ragcli.loading.pdf_lines import joined
 from ragcli.loading.pdf_rules import Grid
 
 _LONGEST_CELL = 1500  # characters: beyond it the rules frame text
-_TRIES = 2  # rows to leave out at the start of what is no table as a whole
+_TRIES = 6  # rows to leave out at the start of what is no table as a whole
 _MOST_CELLS = 20_000
 
 
@@ -259,9 +259,9 @@ def _is_prose(lines: list[list[Cell]], columns: list[tuple[float, float]]) -> bo
     found = 0
     for left, right in columns:
         cells = [cell for line in lines for cell in line if left <= (cell[0].left + cell[-1].right) / 2 <= right]
-        widths = sorted(cell[-1].right - cell[0].left for cell in cells)
-        if len(widths) >= 3 and right - left > 9 * cells[0][0].size:
-            found += widths[len(widths) // 2] > 0.75 * (right - left)
+        if len(cells) >= 3 and right - left > 9 * cells[0][0].size:
+            full = sum(cell[-1].right - cell[0].left > 0.8 * (right - left) for cell in cells)
+            found += full >= 0.7 * len(cells)
     return found >= 2
 
 
@@ -304,4 +304,5 @@ def _is_monospaced(lines: list[list[Cell]]) -> bool:
         if len(piece.text) >= 4 and piece.text.isascii()
         if len(set(piece.text)) >= 3 and not _FIGURES.match(piece.text)
     ]
-    return len(widths) >= 3 and max(widths) - min(widths) < 0.04 * max(widths)
+    pieces = sum(_LETTERS.search(piece.text) is not None for line in lines for cell in line for piece in cell)
+    return len(widths) >= max(3, 0.4 * pieces) and max(widths) - min(widths) < 0.04 * max(widths)

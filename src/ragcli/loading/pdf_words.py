@@ -1,7 +1,7 @@
 """The words of a PDF page: whether they are words at all, and what makes them whole again.
 
-Hyphens at the end of a line are undone by what the document itself says, glyphs of Chinese set one by one lose the
-blanks between them, and a full line of Chinese goes on in the next one.
+Hyphens at the end of a line are undone by what the document itself says, and glyphs of Chinese set one by one lose
+the blanks between them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 _CJK = r"\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
 _SPACED = re.compile(rf"(?<=[{_CJK}])[ \u00a0]+(?=[{_CJK}])")
 _PAIR = re.compile(rf"(?<=[{_CJK}])(?=[{_CJK}])")
-_LINE_JOIN = re.compile(r"(?<=[\u3400-\u9fff，、])\n(?=[\u3400-\u9fff])")
 _SOFT_BREAK = re.compile(r"[\x02\xad][ \t]*\n[ \t]*")
 _SOFT = re.compile("[\ufffe\x02\xad]")
 _MARKS = re.compile(r"[\x02\xad\ufffe]|[-–][ \t]*\n")
@@ -63,20 +62,12 @@ def clean(text: str) -> str:
 
 
 def mended(text: str) -> str:
-    """Mend the text of a page: blanks and line ends inside Chinese, blank lines, the marks of lists."""
+    """Mend the text of a page: blanks inside Chinese, blank lines, the marks of lists."""
     spaced = 0 if text.isascii() else len(_SPACED.findall(text))
     if spaced and spaced >= 0.5 * (spaced + len(_PAIR.findall(text))):
         text = _SPACED.sub("", text)
-    lines = [line.rstrip() for line in text.split("\n")]
-    long = sorted(len(line) for line in lines if line and not line.startswith("|"))
-    full = 0.85 * long[len(long) * 9 // 10] if long else 0
-    out: list[str] = []
-    for at, line in enumerate(lines):
-        if at and len(lines[at - 1]) >= max(full, 14) and _LINE_JOIN.search(f"{lines[at - 1][-1:]}\n{line[:1]}"):
-            out.append(line)  # a full line of Chinese that goes on in the next
-        else:
-            out += ["\n" if at else "", line]
-    return _ITEM.sub("- ", re.sub(r"\n{3,}", "\n\n", "".join(out))).strip()
+    text = "\n".join(line.rstrip() for line in text.split("\n"))
+    return _ITEM.sub("- ", re.sub(r"\n{3,}", "\n\n", text)).strip()
 
 
 class Hyphens:

@@ -179,6 +179,8 @@ class _Keeper(threading.Thread):
 
     def _running(self) -> subprocess.Popen[bytes]:
         with self._lock:
+            if self._pool.closed:  # nobody would end a process that starts now
+                raise EOFError
             if self._process is None or self._process.poll() is not None:
                 self._process = subprocess.Popen(
                     [sys.executable, "-c", _COMMAND, *sys.path],
