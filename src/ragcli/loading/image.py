@@ -162,7 +162,6 @@ def _pixels(source: Source, picture: Any, frame: int) -> tuple[NDArray[np.uint8]
     Returns:
         Its pixels (None where it is too small), its dots an inch where it says so, and whether it is whole.
     """
-    import numpy as np
     from PIL import Image
 
     whole = True
@@ -183,15 +182,39 @@ def _pixels(source: Source, picture: Any, frame: int) -> tuple[NDArray[np.uint8]
             source.options.ocr == "auto" and (max(wide, high) <= _ICON or min(wide, high) <= _THIN)
         ):
             return None, None, whole
-        dpi = _dpi(picture)
-        shrink = 1
-        while wide * high > _MOST * shrink * shrink:
-            shrink += 1
+        return *_shown(picture), whole
+
+
+def pixels(data: bytes) -> tuple[NDArray[np.uint8], float | None]:
+    """Return a picture inside a document as it is seen (height x width x 3), and its dots an inch if it says so.
+
+    Raises:
+        LoadError: it is broken, or has too many pixels.
+    """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
-            flat = _upright(_flat(picture, shrink), picture)
-        except _BROKEN as error:
+            return _shown(_loaded(_opened(data), 0))
+        except (*_BROKEN, Image.DecompressionBombError) as error:
             raise LoadError(f"not readable as a picture: {_said(error)}") from error
-        return np.asarray(flat), dpi and dpi / shrink, whole
+
+
+def _shown(picture: Any) -> tuple[NDArray[np.uint8], float | None]:
+    """A decoded picture in plain RGB, upright, and no larger than is read; and its dots an inch."""
+    import numpy as np
+
+    wide, high = picture.size
+    dpi = _dpi(picture)
+    shrink = 1
+    while wide * high > _MOST * shrink * shrink:
+        shrink += 1
+    try:
+        flat = _upright(_flat(picture, shrink), picture)
+    except _BROKEN as error:
+        raise LoadError(f"not readable as a picture: {_said(error)}") from error
+    return np.asarray(flat), dpi and dpi / shrink
 
 
 def _loaded(picture: Any, frame: int) -> Any:

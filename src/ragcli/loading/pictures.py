@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-
 from ragcli.loading.source import Source
 
-_MOST_PIXELS = 100_000_000
 _NAMES = (".png", ".jpg", ".jpeg", ".gif", ".emf", ".wmf", ".svg", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -40,6 +37,7 @@ class Pictures:
         return self._known[name]
 
     def _read(self, name: str, data: bytes | None) -> str:
+        from ragcli.loading.image import pixels
         from ragcli.loading.ocr import recognize
 
         if data is None:
@@ -47,13 +45,8 @@ class Pictures:
             self._source.lose(f"the picture {name} is missing", part=name)
             return ""
         try:
-            import numpy as np
-            from PIL import Image
-
-            with Image.open(io.BytesIO(data)) as picture:
-                if picture.width * picture.height > _MOST_PIXELS:
-                    raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
-                found = recognize(np.asarray(picture.convert("RGB")))
+            image, dpi = pixels(data)
+            found = recognize(image, dpi=dpi)
         except Exception as error:  # noqa: BLE001  one broken picture does not lose the document
             self._source.count_images(failed=1)
             self._source.lose(f"the picture {name} cannot be read ({type(error).__name__}: {error})", part=name)
