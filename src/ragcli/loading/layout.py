@@ -8,7 +8,8 @@ band the left column is read before the right one. Cells that stand in rows are 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from math import inf, isfinite
 from statistics import median
 from typing import NamedTuple
@@ -138,9 +139,8 @@ def _cut(lines: list[_Line], height: float) -> list[list[_Line]] | None:
         return apart
     best: list[list[_Line]] | None = None
     most = _LEAST - 1
-    places = _places(lines, height)
-    rows = _rows(lines, height) if places else []
-    for x in places:
+    rows = cache(lambda: _rows(lines, height))  # most columns are plain without them
+    for x in _places(lines, height):
         parts, beside = _bands(lines, rows, x, height)
         if beside > most:
             best, most = parts, beside
@@ -174,7 +174,9 @@ def _places(lines: list[_Line], height: float) -> list[float]:
     return sorted(found)
 
 
-def _bands(lines: list[_Line], rows: list[list[_Line]], x: float, height: float) -> tuple[list[list[_Line]], int]:
+def _bands(
+    lines: list[_Line], rows: Callable[[], list[list[_Line]]], x: float, height: float
+) -> tuple[list[list[_Line]], int]:
     """Cut at x: the parts in reading order, and how many lines stand in true columns."""
     parts: list[list[_Line]] = []
     across: list[_Line] = []  # what is no column: read on as a region of its own
@@ -213,7 +215,7 @@ def _bands(lines: list[_Line], rows: list[list[_Line]], x: float, height: float)
     return parts, beside
 
 
-def _are_columns(left: list[_Line], right: list[_Line], rows: list[list[_Line]], height: float) -> bool:
+def _are_columns(left: list[_Line], right: list[_Line], rows: Callable[[], list[list[_Line]]], height: float) -> bool:
     if len(left) < 2 or len(right) < 2 or len(left) + len(right) < _LEAST:
         return False
     gap = min(line.left for line in right) - max(line.right for line in left)
@@ -224,7 +226,7 @@ def _are_columns(left: list[_Line], right: list[_Line], rows: list[list[_Line]],
         return False  # one below the other
     if all(_is_prose(side, height) for side in (left, right)):
         return True
-    return min(len(left), len(right)) >= 3 and _aligned(left, right, rows, height) < 0.75
+    return min(len(left), len(right)) >= 3 and _aligned(left, right, rows(), height) < 0.75
 
 
 def _is_prose(lines: list[_Line], height: float) -> bool:

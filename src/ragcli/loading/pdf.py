@@ -7,6 +7,7 @@ headings, tables become Markdown. Attached files are documents of their own.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from ragcli.records import Document
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
 
+_UNHEARD = logging.NullHandler()
 _DATE = re.compile(r"D:(\d{4})(\d\d)(\d\d)")
 _PASSWORD = 4  # FPDF_ERR_PASSWORD
 _SECURITY = 5  # FPDF_ERR_SECURITY
@@ -64,6 +66,7 @@ def _opened(source: Source) -> PdfDocument:
 
     from ragcli.loading.pdf_repair import repaired
 
+    logging.getLogger("pypdfium2").addHandler(_UNHEARD)  # else it warns on stderr of what is dealt with here
     password = source.options.password
     data: bytes | None = source.data()
     attempts: list[str | None] = [None, password] if password else [None]
