@@ -181,11 +181,14 @@ class Bench:
         self._pool = Pool(1, Settings(memory=MEMORY, threads=1), SECONDS)
         self._options = Options(ocr=ocr)  # type: ignore[arg-type]
         self.ends: Counter[str] = Counter()
+        self._runs = 0
 
     def faults(self, name: str, data: bytes, row: str) -> Iterator[str]:
         """Read a file; yield what must not be."""
         counts: Counter[str] = Counter()
-        ticket = self._pool.submit(Task(name, row, self._options, None, data, True, None, None))
+        self._runs += 1
+        known = row if self._runs % 4 else None  # else it is found out what it is, too
+        ticket = self._pool.submit(Task(name, known, self._options, None, data, True, None, None))
         for event in ticket.events():
             if event[0] == "count":
                 counts[event[1]] += event[2]

@@ -164,6 +164,7 @@ _MAIL_NAMES = re.compile(
 _PDF_OBJECT = re.compile(rb"\d+ \d+ obj\b|%[\x80-\xff]{2}")
 _PDF_WINDOW = 1024
 _LOCAL = rb"PK\x03\x04.{26}"  # what stands before the name of a member of a ZIP file
+_SEARCHED = 64 << 20  # bytes of a broken ZIP file, of any size, that are looked through for it
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -249,8 +250,10 @@ def _inside_zip(source: Source, by_suffix: Format | None) -> Format:
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         if by_suffix is not None and by_suffix.member is not None:
             return by_suffix
+        with source.open() as stream:
+            start = stream.read(_SEARCHED)
         for row in FORMATS:  # a file that is cut off: by what its members are called
-            if row.member is not None and re.search(_LOCAL + re.escape(row.member.encode()), source.data(), re.S):
+            if row.member is not None and re.search(_LOCAL + re.escape(row.member.encode()), start, re.S):
                 return row
         if by_suffix is not None and by_suffix.binary:
             return BY_NAME["zip"]

@@ -195,6 +195,9 @@ class _Run:
             self._put(ahead, None)
         except BaseException as error:  # noqa: BLE001  raised where the documents are taken
             self._put(ahead, error)
+        finally:  # this thread makes the pool, maybe after the documents were no longer wanted
+            if self.stopped.is_set() and self.pool is not None:
+                self.pool.close()
 
     def _put(self, ahead: queue.Queue[_Ahead], item: _Ahead) -> None:
         while not self.stopped.is_set():

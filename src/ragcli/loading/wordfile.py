@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ragcli.errors import LoadError
 from ragcli.loading.compound import OlderError
 from ragcli.loading.symbols import symbol
-from ragcli.loading.wordstyles import Level, Numbering
+from ragcli.loading.wordstyles import Level, Numbering, inherit
 
 _WORD_97 = 0xC1  # nFib: from here on the text may be Unicode
 _PAGE = 512
@@ -191,13 +191,7 @@ class WordFile:
                 elif kind & 0xFFF == _TITLE:
                     levels[style] = 1
             at += 2 + size
-        for style in based:
-            up, seen = style, {style}
-            while up not in levels and up in based and based[up] not in seen:
-                up = based[up]
-                seen.add(up)
-            if up in levels:
-                levels[style] = levels[up]
+        inherit(levels, based)
         return levels
 
     def _read_lists(self) -> Numbering:

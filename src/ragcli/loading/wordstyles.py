@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from ragcli.loading.ooxml import W, number
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 _HEADING = re.compile(r"(?:heading|标题|標題|titre|überschrift|título|заголовок|見出し|제목)\s*(\d)", re.I)
 _PLAIN = re.compile(r"%\d[.)、]?\s*")
@@ -91,8 +94,8 @@ class Styles:
             base = style.find(f"{W}basedOn")
             if base is not None:
                 based[key] = base.get(f"{W}val") or ""
-        _inherit(self.headings, based)
-        _inherit(self.lists, based)
+        inherit(self.headings, based)
+        inherit(self.lists, based)
 
     def heading(self, key: str | None) -> int:
         """The level of heading that a style has, from 1 to 6; 0 for none. Without styles, by the id."""
@@ -104,7 +107,13 @@ class Styles:
         return min(int(found[1]) or 1, 6) if found else 1 if key == "Title" else 0
 
 
-def _inherit(found: dict[str, Any], based: dict[str, str]) -> None:
+def inherit(found: dict[Key, Value], based: Mapping[Key, Key]) -> None:
+    """Give each style what the nearest style has that it is based on.
+
+    Args:
+        found: what styles say of themselves, by their names or numbers; is added to.
+        based: the style that each is based on; circles are left out.
+    """
     for key in based:
         at, seen = key, {key}
         while at not in found and at in based and based[at] not in seen:
