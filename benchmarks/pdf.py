@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 OURS = """
-from ragcli.loading.pdf import read
+from ragcli.loading.pdf.document import read
 from ragcli.loading.source import Options, Source
 from ragcli.report import Report
 def pages(path, most):

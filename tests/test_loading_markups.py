@@ -11,7 +11,7 @@ from conftest import DATA, lines, run
 from ragcli.errors import LoadError
 from ragcli.loading.formats import identify, loader
 from ragcli.loading.source import Options, Source
-from ragcli.loading.xml_stream import read_large
+from ragcli.loading.xml.stream import read_large
 from ragcli.report import Report
 from ragcli.splitting import split
 

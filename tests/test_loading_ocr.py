@@ -14,10 +14,10 @@ from conftest import environment
 from conftest import run as command
 from ragcli.errors import LoadError
 from ragcli.loading import ocr
-from ragcli.loading.image import read
 from ragcli.loading.layout import Box
-from ragcli.loading.ocr_tables import Grid
-from ragcli.loading.ocr_text import Line, assemble
+from ragcli.loading.ocr.image import read
+from ragcli.loading.ocr.tables import Grid
+from ragcli.loading.ocr.text import Line, assemble
 from ragcli.loading.source import Options, Source
 from ragcli.report import Report
 
@@ -138,7 +138,7 @@ assert found.lines > 5
 
 
 def test_importing_is_light():
-    code = "import sys, ragcli.loading.ocr, ragcli.loading.image; print('numpy' in sys.modules, 'PIL' in sys.modules)"
+    code = "import sys, ragcli.loading.ocr.image; print('numpy' in sys.modules, 'PIL' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), check=True)
     assert done.stdout.split() == [b"False", b"False"]
 

@@ -21,13 +21,13 @@ import pytest
 from compound import compound
 from conftest import DATA
 from ragcli.errors import LoadError
-from ragcli.loading.compressedrtf import decompressed
 from ragcli.loading.formats import identify, loader
+from ragcli.loading.mail.compressedrtf import decompressed
 from ragcli.loading.ocr import available
-from ragcli.loading.ooxml import transitional
-from ragcli.loading.soffice import convert, find
+from ragcli.loading.office.ooxml import transitional
+from ragcli.loading.office.soffice import convert, find
+from ragcli.loading.office.wordstyles import joined
 from ragcli.loading.source import Options, Source
-from ragcli.loading.wordstyles import joined
 from ragcli.loading.zipped import opened
 from ragcli.report import Report
 
@@ -139,7 +139,9 @@ def test_converter_ends_with_the_one_who_asked(tmp_path):
     made, pid = tmp_path / "made", tmp_path / "pid"
     program.write_text(f"#!/bin/sh\nsleep 300 &\necho $! > '{made}'\nmv '{made}' '{pid}'\nwait\n")
     program.chmod(0o755)
-    script = f"from ragcli.loading.soffice import convert\nconvert({str(program)!r}, b'x', suffix='.doc', to='docx')"
+    script = (
+        f"from ragcli.loading.office.soffice import convert\nconvert({str(program)!r}, b'x', suffix='.doc', to='docx')"
+    )
     asking = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
     while not pid.exists():
         assert asking.poll() is None

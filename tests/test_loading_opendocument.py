@@ -11,7 +11,7 @@ from lxml import etree
 
 from conftest import DATA
 from ragcli.errors import LoadError
-from ragcli.loading.opendocument import read, read_flat
+from ragcli.loading.opendocument.document import read, read_flat
 from ragcli.loading.source import Options, Source
 from ragcli.report import Report
 

@@ -13,7 +13,7 @@ from conftest import run as command
 from ragcli.errors import LoadError
 from ragcli.loading import ocr
 from ragcli.loading.layout import Box, reading_order
-from ragcli.loading.pdf import read
+from ragcli.loading.pdf.document import read
 from ragcli.loading.source import Options, Source
 from ragcli.report import Report
 

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import DATA, lines, run
 from ragcli.errors import LoadError
-from ragcli.loading.rtf import read, to_markdown
+from ragcli.loading.rtf.document import read, to_markdown
 from ragcli.loading.source import Options, Source
 from ragcli.report import Report
 

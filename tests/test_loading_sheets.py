@@ -13,12 +13,12 @@ from lxml import etree
 
 from conftest import DATA, lines, run
 from ragcli.errors import LoadError
-from ragcli.loading.numformat import BUILTIN, shown, shown_text
-from ragcli.loading.sheets import assembled, cell_name, linked, written
+from ragcli.loading.sheets.markdown import assembled, cell_name, linked, written
+from ragcli.loading.sheets.numformat import BUILTIN, shown, shown_text
+from ragcli.loading.sheets.spreadsheetml import spreadsheet_2003
+from ragcli.loading.sheets.xls import read as read_xls
+from ragcli.loading.sheets.xlsx import read as read_xlsx
 from ragcli.loading.source import Options, Source
-from ragcli.loading.spreadsheetml import spreadsheet_2003
-from ragcli.loading.xls import read as read_xls
-from ragcli.loading.xlsx import read as read_xlsx
 from ragcli.report import Report
 
 FILES = DATA / "loading"

@@ -37,7 +37,7 @@ class Format:
 
     Args:
         name: the format that its documents name.
-        loader: ``module:function``, imported on first use.
+        loader: ``module:function`` in this package, imported on first use.
         suffixes: of file names, in small letters.
         media_types: that a server may send.
         magic: bytes that the file begins with.
@@ -58,75 +58,74 @@ class Format:
     binary: bool = False
 
 
-_HERE = "ragcli.loading"
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _ODF = "application/vnd.oasis.opendocument"
 
 FORMATS = (
-    Format(name="pdf", loader=f"{_HERE}.pdf:read", suffixes=(".pdf",), media_types=("application/pdf",),
+    Format(name="pdf", loader="pdf.document:read", suffixes=(".pdf",), media_types=("application/pdf",),
            magic=(b"%PDF-",), binary=True),
-    Format(name="docx", loader=f"{_HERE}.docx:read", suffixes=(".docx", ".docm", ".dotx", ".dotm"), member="word/",
+    Format(name="docx", loader="office.docx:read", suffixes=(".docx", ".docm", ".dotx", ".dotm"), member="word/",
            media_types=(f"{_OFFICE}.wordprocessingml.document",), binary=True),
-    Format(name="pptx", loader=f"{_HERE}.pptx:read", suffixes=(".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"),
+    Format(name="pptx", loader="office.pptx:read", suffixes=(".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"),
            member="ppt/", media_types=(f"{_OFFICE}.presentationml.presentation",), binary=True),
-    Format(name="xlsx", loader=f"{_HERE}.xlsx:read", suffixes=(".xlsx", ".xlsm", ".xltx", ".xltm"), member="xl/",
+    Format(name="xlsx", loader="sheets.xlsx:read", suffixes=(".xlsx", ".xlsm", ".xltx", ".xltm"), member="xl/",
            media_types=(f"{_OFFICE}.spreadsheetml.sheet",), binary=True),
-    Format(name="epub", loader=f"{_HERE}.epub:read", suffixes=(".epub",), member="META-INF/container.xml",
+    Format(name="epub", loader="epub:read", suffixes=(".epub",), member="META-INF/container.xml",
            media_types=("application/epub+zip",), binary=True),
-    Format(name="odf", loader=f"{_HERE}.opendocument:read", member="META-INF/manifest.xml", binary=True,
+    Format(name="odf", loader="opendocument.document:read", member="META-INF/manifest.xml", binary=True,
            suffixes=(".odt", ".ods", ".odp", ".odg", ".ott", ".ots", ".otp", ".otg"),
            media_types=tuple(f"{_ODF}.{kind}" for kind in ("text", "spreadsheet", "presentation", "graphics"))),
-    Format(name="doc", loader=f"{_HERE}.libreoffice:read", suffixes=(".doc", ".dot", ".wps"), streams=("WordDocument",),
+    Format(name="doc", loader="office.legacy:read", suffixes=(".doc", ".dot", ".wps"), streams=("WordDocument",),
            media_types=("application/msword",), binary=True),
-    Format(name="ppt", loader=f"{_HERE}.libreoffice:read", suffixes=(".ppt", ".pps", ".pot", ".dps"),
+    Format(name="ppt", loader="office.legacy:read", suffixes=(".ppt", ".pps", ".pot", ".dps"),
            streams=("PowerPoint Document",), media_types=("application/vnd.ms-powerpoint",), binary=True),
-    Format(name="xls", loader=f"{_HERE}.xls:read", suffixes=(".xls", ".xlt", ".et"), streams=("Workbook", "Book"),
+    Format(name="xls", loader="sheets.xls:read", suffixes=(".xls", ".xlt", ".et"), streams=("Workbook", "Book"),
            media_types=("application/vnd.ms-excel",), binary=True,
            magic=(b"\x09\x08\x10\x00\x00\x06\x05\x00", b"\x09\x08\x08\x00\x00\x05\x05\x00", b"\x09\x04\x06\x00",
                   b"\x09\x02\x06\x00", b"\x09\x00\x04\x00")),
-    Format(name="msg", loader=f"{_HERE}.msg:read", suffixes=(".msg",), streams=("__properties_version1.0",),
+    Format(name="msg", loader="mail.msg:read", suffixes=(".msg",), streams=("__properties_version1.0",),
            media_types=("application/vnd.ms-outlook",), binary=True),
-    Format(name="encrypted", loader=f"{_HERE}.encrypted:read", streams=("EncryptedPackage",), binary=True),
-    Format(name="rtf", loader=f"{_HERE}.rtf:read", suffixes=(".rtf",), media_types=("application/rtf", "text/rtf"),
+    Format(name="encrypted", loader="office.encrypted:read", streams=("EncryptedPackage",), binary=True),
+    Format(name="rtf", loader="rtf.document:read", suffixes=(".rtf",), media_types=("application/rtf", "text/rtf"),
            magic=(b"{\\rtf",), binary=True),
-    Format(name="image", loader=f"{_HERE}.image:read", binary=True,
+    Format(name="image", loader="ocr.image:read", binary=True,
            suffixes=(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2"),
            media_types=("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/webp", "image/gif", "image/jp2"),
            magic=(b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a",
                   b"\0\0\0\x0cjP  ")),
-    Format(name="zip", loader=f"{_HERE}.archive:read", suffixes=(".zip",), media_types=("application/zip",),
+    Format(name="zip", loader="archive:read", suffixes=(".zip",), media_types=("application/zip",),
            binary=True),
-    Format(name="tar", loader=f"{_HERE}.archive:read", binary=True,
+    Format(name="tar", loader="archive:read", binary=True,
            suffixes=(".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"),
            media_types=("application/x-tar", "application/gzip"), magic=(b"\x1f\x8b", b"BZh", b"\xfd7zXZ")),
-    Format(name="html", loader=f"{_HERE}.html:read", suffixes=(".html", ".htm", ".xhtml"),
+    Format(name="html", loader="html:read", suffixes=(".html", ".htm", ".xhtml"),
            media_types=("text/html", "application/xhtml+xml")),
-    Format(name="markdown", loader=f"{_HERE}.markdown:read", media_types=("text/markdown",), light=True,
+    Format(name="markdown", loader="markdown:read", media_types=("text/markdown",), light=True,
            suffixes=(".md", ".markdown", ".mdown", ".mkd", ".qmd", ".rmd")),
-    Format(name="rst", loader=f"{_HERE}.rst:read", suffixes=(".rst", ".rest"), media_types=("text/x-rst",), light=True),
-    Format(name="asciidoc", loader=f"{_HERE}.asciidoc:read", suffixes=(".adoc", ".asciidoc", ".asc"),
+    Format(name="rst", loader="rst.document:read", suffixes=(".rst", ".rest"), media_types=("text/x-rst",), light=True),
+    Format(name="asciidoc", loader="asciidoc.document:read", suffixes=(".adoc", ".asciidoc", ".asc"),
            media_types=("text/asciidoc",), light=True),
-    Format(name="latex", loader=f"{_HERE}.latex:read", suffixes=(".tex", ".latex", ".ltx"),
+    Format(name="latex", loader="latex.document:read", suffixes=(".tex", ".latex", ".ltx"),
            media_types=("application/x-tex", "text/x-tex")),
-    Format(name="xml", loader=f"{_HERE}.xmlfile:read",
+    Format(name="xml", loader="xml.document:read",
            suffixes=(".xml", ".xsd", ".xsl", ".xslt", ".rss", ".atom", ".dita", ".docbook", ".opml", ".svg", ".fodt",
                      ".fods", ".fodp", ".plist", ".wsdl"),
            media_types=("application/xml", "text/xml", "application/rss+xml", "application/atom+xml")),
-    Format(name="csv", loader=f"{_HERE}.tables:read", suffixes=(".csv", ".tsv", ".tab"),
+    Format(name="csv", loader="tables:read", suffixes=(".csv", ".tsv", ".tab"),
            media_types=("text/csv", "text/tab-separated-values"), light=True),
-    Format(name="jsonl", loader=f"{_HERE}.jsonlines:read", suffixes=(".jsonl", ".ndjson", ".jsonlines"),
+    Format(name="jsonl", loader="jsonlines:read", suffixes=(".jsonl", ".ndjson", ".jsonlines"),
            media_types=("application/jsonl", "application/x-ndjson", "application/jsonlines"), light=True),
-    Format(name="json", loader=f"{_HERE}.jsonfile:read", suffixes=(".json",), media_types=("application/json",),
+    Format(name="json", loader="jsonfile:read", suffixes=(".json",), media_types=("application/json",),
            light=True),
-    Format(name="eml", loader=f"{_HERE}.eml:read", suffixes=(".eml", ".mht", ".mhtml"),
+    Format(name="eml", loader="mail.eml:read", suffixes=(".eml", ".mht", ".mhtml"),
            media_types=("message/rfc822", "multipart/related")),
-    Format(name="mbox", loader=f"{_HERE}.mbox:read", suffixes=(".mbox", ".mbx"), media_types=("application/mbox",)),
-    Format(name="ipynb", loader=f"{_HERE}.notebook:read", suffixes=(".ipynb",),
+    Format(name="mbox", loader="mail.mbox:read", suffixes=(".mbox", ".mbx"), media_types=("application/mbox",)),
+    Format(name="ipynb", loader="notebook:read", suffixes=(".ipynb",),
            media_types=("application/x-ipynb+json",), light=True),
-    Format(name="subtitles", loader=f"{_HERE}.subtitles:read", suffixes=(".srt", ".vtt"),
+    Format(name="subtitles", loader="subtitles:read", suffixes=(".srt", ".vtt"),
            media_types=("text/vtt", "application/x-subrip"), light=True),
-    Format(name="code", loader=f"{_HERE}.code:read", suffixes=tuple(LANGUAGES), light=True),
-    Format(name="text", loader=f"{_HERE}.text:read", suffixes=(".txt", ".text", ".log"), media_types=("text/plain",),
+    Format(name="code", loader="code:read", suffixes=tuple(LANGUAGES), light=True),
+    Format(name="text", loader="text:read", suffixes=(".txt", ".text", ".log"), media_types=("text/plain",),
            light=True),
 )  # fmt: skip
 
@@ -290,5 +289,5 @@ def _inside_ole(source: Source, by_suffix: Format | None) -> Format:
 def loader(row: Format) -> Loader:
     """Import the loader of a row."""
     module, _, function = row.loader.partition(":")
-    found: Loader = getattr(import_module(module), function)
+    found: Loader = getattr(import_module(f"ragcli.loading.{module}"), function)
     return found

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from math import inf, isfinite
+from operator import itemgetter
 from statistics import median
 from typing import NamedTuple
 
@@ -106,17 +107,20 @@ def _rows(lines: Sequence[_Line], height: float) -> list[list[_Line]]:
     found: list[list[_Line]] = []
     grid: dict[int, list[int]] = {}
     unit = max(height, 1e-9)
-    for line in sorted(lines, key=lambda line: line.left):
-        spot = int(line.middle // unit)
+    for line in sorted(lines, key=itemgetter(0)):
+        left, right, middle, tall, _ = line
+        spot = int(middle // unit)
         best, most = -1, 0.5
         for place in (spot - 1, spot, spot + 1):
-            for at in grid.get(place, ())[-8:]:
-                last = found[at][-1]
-                if last.right - line.left > 0.5 * min(line.right - line.left, last.right - last.left):
+            if place not in grid:
+                continue
+            for at in grid[place][-8:]:
+                last_left, last_right, last_middle, last_tall, _ = found[at][-1]
+                apart = last_middle - middle if last_middle > middle else middle - last_middle
+                least = min(last_tall, tall) or unit
+                share = ((last_tall + tall) / 2 - apart) / least
+                if share <= most or last_right - left > 0.5 * min(right - left, last_right - last_left):
                     continue  # one above the other, however close
-                apart = abs(last.middle - line.middle)
-                overlap = (last.height + line.height) / 2 - apart
-                share = overlap / (min(last.height, line.height) or unit)
                 share = min(share, 1.0) - apart / unit * 0.01
                 if share > most:
                     best, most = at, share

@@ -1,0 +1,1 @@
+"""Mail: EML and MHTML, MBOX, MSG, and what is attached."""

@@ -1,0 +1,1 @@
+"""Spreadsheets: XLSX, XLS, and how both show their cells."""
