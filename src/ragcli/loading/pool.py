@@ -18,7 +18,7 @@ from typing import IO, Any
 from ragcli.loading.worker import Batch, Settings, Task, receive, write
 
 _AHEAD = 64 << 20  # characters of documents that wait for their turn
-_LOOK = 0.2  # seconds between two looks of the watchdog
+_LOOK = 0.2  # seconds between two looks of the watchdog, and of the one who waits
 _COMMAND = "import sys; sys.path[:] = sys.argv[1:]; from ragcli.loading.worker import main; main()"
 
 
@@ -41,7 +41,7 @@ class Ticket:
         while True:
             with pool.change:
                 while not self._batches and not self._done:
-                    pool.change.wait()
+                    pool.change.wait(_LOOK)  # a Ctrl-C that comes just before a wait does not end it
                 if not self._batches:
                     return
                 batch = self._batches.popleft()

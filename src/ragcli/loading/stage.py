@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ragcli.loading.pool import Pool, Ticket
     from ragcli.loading.reader import Reader
 
+_LOOK = 0.2  # seconds
 _URL = re.compile(r"https?://", re.I)
 _STREAM_LIMIT = 1 << 30  # bytes of a pipe or device that is named like a file
 _WHOLE_LIMIT = 1 << 30  # bytes of a file that is read as a whole, where the user has not said
@@ -155,6 +156,14 @@ class _Here(NamedTuple):
 _Ahead = Union[_Lost, _Here, "Ticket", BaseException, None]
 
 
+def _next(ahead: queue.Queue[_Ahead]) -> _Ahead:
+    while True:
+        try:
+            return ahead.get(timeout=_LOOK)  # a Ctrl-C that comes just before a wait does not end it
+        except queue.Empty:
+            continue
+
+
 @dataclass(slots=True)
 class _Run:
     """One run of the stage."""
@@ -172,7 +181,7 @@ class _Run:
         ahead: queue.Queue[_Ahead] = queue.Queue(_WINDOW)
         threading.Thread(target=self._look_ahead, args=(inputs, ahead), daemon=True).start()
         try:
-            while (item := ahead.get()) is not None:
+            while (item := _next(ahead)) is not None:
                 if isinstance(item, BaseException):
                     raise item
                 if isinstance(item, _Lost):
