@@ -78,8 +78,8 @@ class _Members:
             archive.setpassword(source.options.password.encode())
         with archive:
             for member in members:
-                name = _named(member)
-                if member.is_dir() or self._left_out(name):
+                name = _named(member) or "unnamed"
+                if name.endswith("/") or self._left_out(name):
                     continue
                 if not self._room():
                     return

@@ -80,7 +80,7 @@ def _member(data: bytes, at: int, room: int) -> tuple[str, bytes, int, bool]:
     if flags & 1 or not raw or start >= len(data):
         return "", b"", at, False
     try:
-        name = raw.decode("utf-8" if flags & 0x800 else "cp437")
+        name = raw.decode("utf-8" if flags & 0x800 else "cp437").partition("\0")[0]  # as zipfile reads it
     except UnicodeDecodeError:
         return "", b"", at, False
     later = bool(flags & 8)  # sizes and checksum stand behind the bytes
