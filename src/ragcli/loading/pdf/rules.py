@@ -25,6 +25,7 @@ _MOST_LINES = 1_500
 _MOST_SEGMENTS = 4_000
 _SIMPLE = 6  # segments of a line or a rectangle, at most
 _DEEPEST = 4  # forms inside forms
+_MARK = 12  # points: a drawing no larger is no ruled line
 
 
 @dataclass(slots=True)
@@ -166,8 +167,12 @@ def _strokes(items: list[int], matrix: Matrix) -> list[Floats]:
         boxes = _bounds([items[at] for at in np.flatnonzero(simple).tolist()], matrix)
         wide = (boxes[:, 2] - boxes[:, 0] > _THIN) & (boxes[:, 3] - boxes[:, 1] > _THIN)
         found.append(boxes[~(wide & (counts[simple] == 2))])  # two points that are apart both ways run aslant
-    drawings = np.flatnonzero(shown & (counts > _SIMPLE) & (counts <= _MOST_SEGMENTS)).tolist()
-    return found + [_segments(items[at], int(counts[at]), matrix) for at in drawings]
+    drawings = np.flatnonzero(shown & (counts > _SIMPLE) & (counts <= _MOST_SEGMENTS))
+    if len(drawings):  # most are letters drawn as curves, or marks
+        boxes = _bounds([items[at] for at in drawings.tolist()], matrix)
+        large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) > _MARK
+        found += [_segments(items[at], int(counts[at]), matrix) for at in drawings[large].tolist()]
+    return found
 
 
 def _bounds(items: list[int], matrix: Matrix) -> Floats:
@@ -179,7 +184,7 @@ def _bounds(items: list[int], matrix: Matrix) -> Floats:
     ends = first + found.nbytes
     bounds = raw("FPDFPageObj_GetBounds", ctypes.c_int, *[ctypes.c_void_p] * 4)
     deque(map(bounds, items, *(range(first + at, ends + at, 16) for at in (0, 4, 8, 12))), 0)
-    found = np.nan_to_num(found, nan=0.0, posinf=1e6, neginf=-1e6)
+    found = _finite(found)
     if matrix is _SAME:
         return found
     return _between_points(_moved(found[:, :2], matrix), _moved(found[:, 2:], matrix))
@@ -199,7 +204,7 @@ def _segments(item: int, count: int, matrix: Matrix) -> Floats:
     ends = first + places.nbytes
     point = raw("FPDFPathSegment_GetPoint", ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     deque(map(point, segments, range(first, ends, 8), range(first + 4, ends + 4, 8)), 0)
-    places = _moved(np.nan_to_num(places, nan=0.0, posinf=1e6, neginf=-1e6), _product(_matrix(item), matrix))
+    places = _moved(_finite(places), _product(_matrix(item), matrix))
     pairs: list[tuple[int, int]] = []
     start = 0
     for at, (kind, close) in enumerate(zip(kinds, closes, strict=True)):
@@ -214,6 +219,12 @@ def _segments(item: int, count: int, matrix: Matrix) -> Floats:
     one, other = np.array(pairs).T
     boxes = _between_points(places[one], places[other])
     return boxes[(boxes[:, 2] - boxes[:, 0] <= _THIN) | (boxes[:, 3] - boxes[:, 1] <= _THIN)]
+
+
+def _finite(values: Floats) -> Floats:
+    import numpy as np
+
+    return values if np.isfinite(values).all() else np.nan_to_num(values, nan=0.0, posinf=1e6, neginf=-1e6)
 
 
 def _moved(points: Floats, matrix: Matrix) -> Floats:
