@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
@@ -70,7 +70,7 @@ def _option(parameter: Any) -> _Option:
     names = (*parameter.opts, *parameter.secondary_opts)
     if getattr(parameter, "is_flag", False):
         takes = ""
-    elif choices := _choices(parameter.type_descriptor.annotation):
+    elif choices := getattr(parameter.type, "choices", ()):
         takes = " ".join(choices)
     elif "--table" in names:
         takes = "tables"
@@ -79,13 +79,6 @@ def _option(parameter: Any) -> _Option:
     else:
         takes = "any"
     return _Option(names, _first_sentence(parameter.help or ""), takes, bool(parameter.multiple))
-
-
-def _choices(annotation: Any) -> list[str]:
-    for one in (annotation, *get_args(annotation)):
-        if isinstance(one, type) and issubclass(one, Enum):
-            return [str(choice.value) for choice in one]
-    return []
 
 
 def _bash(tree: _Tree) -> str:
