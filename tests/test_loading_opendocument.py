@@ -215,7 +215,7 @@ def test_slides():
     <table:table-row>{cell("甲")}{cell("5")}</table:table-row></table:table></chart:chart></office:chart></office:body>
     </office:document-content>"""
     data = package(document(body, "presentation"), "presentation", **{"Object 1__content_xml": chart})
-    (found,), report = loaded(data)
+    (found,), report = loaded(data, ocr="never")
     assert found.format == "odp" and found.title == "题目"
     assert [found.text[span["start"] : span["end"]] for span in found.spans] == [
         "# 题目\n\n- 要点\n  - 细节\n\n组里的字\n\n| a | b |\n| --- | --- |\n\nNotes: 备注",

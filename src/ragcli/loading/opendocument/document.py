@@ -6,15 +6,19 @@ templates of the table of contents into the text, and has no headings, lists or 
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ragcli.errors import LoadError
+from ragcli.loading.ocr.pictures import Pictures, wanted
 from ragcli.loading.office.wordstyles import joined
 from ragcli.loading.opendocument.package import Package, parsed
 from ragcli.loading.opendocument.sheet import ROW, SHEET, Sheets
-from ragcli.loading.opendocument.styles import DRAW, META, OFFICE, PRESENTATION, STYLE, Styles
+from ragcli.loading.opendocument.styles import DRAW, META, OFFICE, PRESENTATION, STYLE, XLINK, Styles
 from ragcli.loading.opendocument.text import Writer
 from ragcli.loading.parts import instead
 from ragcli.loading.sheets.markdown import assembled
@@ -41,7 +45,7 @@ def read(source: Source) -> Iterator[Document]:
             inner = package.data(package.whole)
         else:
             inner = None
-            documents = list(_from_package(source, package))
+            documents = _with_pictures(source, lambda pictures: _from_package(source, package, pictures))
     if inner is not None:
         yield from instead(source, inner, suffix=source.suffix)
     else:
@@ -61,11 +65,53 @@ def read_flat(source: Source, root: Any) -> Iterator[Document]:
     with source.parsing("OpenDocument"):
         kind = _kind(root)
         facts = root.find(f"{OFFICE}meta")
-        documents = list(_File(source, kind, root, root, facts, _no_objects).documents(_walked(root)))
+
+        def made(pictures: Pictures) -> Iterator[Document]:
+            return _File(source, kind, root, root, facts, _Inside(), pictures).documents(_walked(root))
+
+        documents = _with_pictures(source, made)
     yield from documents
 
 
-def _from_package(source: Source, package: Package) -> Iterator[Document]:
+def _with_pictures(source: Source, made: Callable[[Pictures], Iterator[Document]]) -> list[Document]:
+    """The documents of a file; its pictures are read too where that is asked for, or where there is nothing else."""
+    pictures = Pictures(source, reading=wanted(source, blank=False))
+    documents = list(made(pictures))
+    if not documents and pictures.left_out and wanted(source, blank=True):
+        pictures = Pictures(source, reading=True)
+        documents = list(made(pictures))
+    pictures.close()
+    if not documents and pictures.left_out:
+        source.lose("no text in it, where there are pictures", kind="warning")
+    return documents
+
+
+class _Inside:
+    """The embedded objects and the pictures of a file: inside its elements, and in its package where it has one."""
+
+    def __init__(self, package: Package | None = None) -> None:
+        self._package = package
+
+    def object(self, reference: str) -> Any:
+        """The root of an embedded object, or None."""
+        package = self._package
+        name = "" if package is None else package.folder(reference) + "content.xml"
+        return package.xml(name) if package is not None and package.has(name) else None
+
+    def picture(self, element: Any) -> tuple[str, bytes | None]:
+        """The name and the bytes of a picture."""
+        inner = element.findtext(f"{OFFICE}binary-data")
+        name = element.get(f"{XLINK}href") or ""
+        if inner:
+            with contextlib.suppress(ValueError):
+                data = base64.b64decode(inner)
+                return name or f"picture {hashlib.sha256(data).hexdigest()[:8]}", data
+        package = self._package
+        part = name.removeprefix("./")
+        return name, package.data(part) if package is not None and part and package.has(part) else None
+
+
+def _from_package(source: Source, package: Package, pictures: Pictures) -> Iterator[Document]:
     content = package.data("content.xml")
     if content is None:
         raise LoadError("not readable as OpenDocument: it has no content.xml, which holds the text.")
@@ -73,23 +119,19 @@ def _from_package(source: Source, package: Package) -> Iterator[Document]:
     if package.missing("styles.xml"):
         source.lose("it has no styles.xml: headings, lists and page headers may be missing", kind="warning")
     facts = meta.find(f"{OFFICE}meta") if meta is not None else None
-
-    def objects(reference: str) -> Any:
-        name = package.folder(reference) + "content.xml"
-        return package.xml(name) if package.has(name) else None
-
+    inside = _Inside(package)
     mimetype = (package.data("mimetype") or b"") if package.has("mimetype") else b""
     if b"opendocument.spreadsheet" in mimetype:
         # A large sheet is read row by row; a broken one as a whole, as far as it goes.
         try:
-            yield from _File(source, "spreadsheet", None, styles, facts, objects).documents(_parsed(content))
+            yield from _File(source, "spreadsheet", None, styles, facts, inside, pictures).documents(_parsed(content))
             return
         except _BrokenError:
             pass
     root = parsed(source, "content.xml", content)
     if root is None:
         raise LoadError("not readable as OpenDocument: its content.xml is no XML.")
-    yield from _File(source, _kind(root), root, styles, facts, objects).documents(_walked(root))
+    yield from _File(source, _kind(root), root, styles, facts, inside, pictures).documents(_walked(root))
 
 
 class _BrokenError(Exception):
@@ -122,10 +164,6 @@ def _walked(root: Any) -> _Events:
     yield from etree.iterwalk(body, events=("start", "end"), tag=(SHEET, ROW)) if body is not None else ()
 
 
-def _no_objects(_: str) -> Any:
-    return None
-
-
 def _kind(root: Any) -> str:
     """What the file is: the name of the element in its body."""
     body = root.find(f"{OFFICE}body")
@@ -142,8 +180,9 @@ class _File:
     """One file, parsed as far as it is parsed at once."""
 
     def __init__(
-        self, source: Source, kind: str, root: Any, styles: Any, facts: Any, objects: Callable[[str], Any]
+        self, source: Source, kind: str, root: Any, styles: Any, facts: Any, inside: _Inside, pictures: Pictures
     ) -> None:
+        self._pictures = pictures
         self._source = source
         self._kind = kind
         self._root = root
@@ -151,7 +190,13 @@ class _File:
         self._facts = facts
         known = Styles(styles, root if root is not styles else None)
         self._writer = Writer(
-            source, known, objects, data=kind != "spreadsheet", page_fields=kind in ("text", "spreadsheet")
+            source,
+            known,
+            inside.object,
+            pictures=pictures,
+            picture=inside.picture,
+            data=kind != "spreadsheet",
+            page_fields=kind in ("text", "spreadsheet"),
         )
 
     def documents(self, events: _Events) -> Iterator[Document]:
@@ -208,9 +253,9 @@ class _File:
         at = 0
         only_pictures: list[int] = []
         for number, page in enumerate(body.iterchildren(f"{DRAW}page"), 1):
-            before = self._writer.pictures
+            before = len(self._writer.shown)
             try:
-                block = joined(self._page(page))
+                block = joined(self._page(page)) or self._recognized(before)
             except Exception as error:  # noqa: BLE001  one broken slide does not lose the others
                 said = f"{unit} {number} cannot be read ({type(error).__name__}: {error})"
                 self._source.lose(said, page=number)
@@ -219,7 +264,7 @@ class _File:
             self._source.beat()
             if not block:
                 self._source.count_pages(skipped=1)
-                if self._writer.pictures > before:
+                if len(self._writer.shown) > before:
                     only_pictures.append(number)
                 continue
             self._source.count_pages(loaded=1)
@@ -233,6 +278,15 @@ class _File:
             self._source.lose(said, kind="warning", slides=only_pictures)
         notes = self._writer.notes()
         return "\n\n".join([*pieces, *notes]), spans
+
+    def _recognized(self, before: int) -> str:
+        """The words in the pictures of a slide that has no others."""
+        if self._pictures.reading or not wanted(self._source, blank=True):
+            return ""
+        pictures = Pictures(self._source, reading=True)
+        shown = self._writer.shown[before:]
+        self._pictures.left_out -= len(shown)
+        return joined([self._writer.read_picture(image, pictures) for image in shown])
 
     def _page(self, page: Any) -> list[str]:
         titles: list[str] = []
@@ -257,10 +311,6 @@ class _File:
     def _lose(self) -> None:
         """Report what was left out."""
         writer = self._writer
-        if writer.pictures:
-            self._source.count_images(skipped=writer.pictures)
-            number = "1 picture was" if writer.pictures == 1 else f"{writer.pictures} pictures were"
-            self._source.lose(f"{number} not read", kind="skipped", images=writer.pictures)
         if writer.unread:
             number = "1 embedded object was" if writer.unread == 1 else f"{writer.unread} embedded objects were"
             self._source.lose(f"{number} not read: it is of another program, or missing", kind="skipped")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ragcli.loading.markup import fenced, table
+from ragcli.loading.ocr.pictures import Pictures
 from ragcli.loading.office.drawing import linked, settled
 from ragcli.loading.office.page_headers import says_something
 from ragcli.loading.opendocument.styles import (
@@ -72,6 +73,8 @@ class Writer:
         objects: returns the root of an embedded object by the reference to it, or None.
         data: whether the values of charts are written: those of a sheet are in its cells.
         page_fields: whether the number of the page is written where a text names it.
+        pictures: reads the pictures, or counts them.
+        picture: returns the name and the bytes of a picture by its element; no bytes where it is missing.
     """
 
     def __init__(
@@ -80,10 +83,14 @@ class Writer:
         styles: Styles,
         objects: Callable[[str], Any],
         *,
+        pictures: Pictures,
+        picture: Callable[[Any], tuple[str, bytes | None]],
         data: bool = True,
         page_fields: bool = True,
     ) -> None:
-        self.pictures = 0
+        self.shown: list[Any] = []  # the elements of the pictures so far
+        self._pictures = pictures
+        self._picture = picture
         self.unread = 0
         self.contents = 0
         self._source = source
@@ -97,6 +104,11 @@ class Writer:
         self._objects_deep = 0
         self._in_cell = 0
         self._page_fields = page_fields
+
+    def read_picture(self, image: Any, pictures: Pictures) -> str:
+        """Return what stands in a picture; nothing where pictures are only counted."""
+        name, data = self._picture(image) if pictures.reading else ("", None)
+        return pictures.text(name, data)
 
     def notes(self) -> list[str]:
         """Footnotes and endnotes met so far."""
@@ -356,7 +368,9 @@ class Writer:
                 yield from self._block(child)
                 return
         if image is not None:
-            self.pictures += 1
+            self.shown.append(image)
+            if text := self.read_picture(image, self._pictures):
+                yield text
             yield from self.blocks(image)
 
     def _root(self, element: Any) -> Any:

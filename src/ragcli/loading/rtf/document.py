@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ragcli.errors import LoadError
 from ragcli.loading.encodings import canonical, choose
+from ragcli.loading.ocr.pictures import Pictures, wanted
 from ragcli.loading.office.drawing import settled
 from ragcli.loading.office.wordstyles import joined
 from ragcli.loading.rtf.codec import WESTERN
@@ -51,11 +52,12 @@ def read(source: Source) -> Iterator[Document]:
         LoadError: it is no RTF.
     """
     with source.parsing("RTF"):
-        found = to_markdown(source.data(), encoding=source.options.encoding)
-    if found.pictures:
-        source.count_images(skipped=found.pictures)
-        number = "1 picture was" if found.pictures == 1 else f"{found.pictures} pictures were"
-        source.lose(f"{number} not read", kind="skipped", images=found.pictures)
+        pictures = Pictures(source, reading=wanted(source, blank=False))
+        found = to_markdown(source.data(), encoding=source.options.encoding, pictures=pictures)
+        if not found.text.strip() and pictures.left_out and wanted(source, blank=True):
+            pictures = Pictures(source, reading=True)
+            found = to_markdown(source.data(), encoding=source.options.encoding, pictures=pictures)
+    pictures.close()
     for kind, reason in found.losses:
         source.lose(reason, kind=kind)
     if found.text.strip():
@@ -64,14 +66,17 @@ def read(source: Source) -> Iterator[Document]:
             title = heading[1]
         metadata = {key: value for key, value in found.info.items() if key != "title"}
         yield source.document(found.text, format="rtf", title=title, metadata=metadata)
+    elif pictures.left_out:
+        source.lose("no text in it, where there are pictures", kind="warning")
 
 
-def to_markdown(data: bytes, *, encoding: str | None = None) -> Text:
+def to_markdown(data: bytes, *, encoding: str | None = None, pictures: Pictures | None = None) -> Text:
     """Return what an RTF file, or the RTF body of a message, says.
 
     Args:
         data: the RTF, unpacked.
         encoding: of text that does not name one.
+        pictures: reads the pictures, or counts them.
 
     Raises:
         LoadError: it is no RTF.
@@ -81,13 +86,16 @@ def to_markdown(data: bytes, *, encoding: str | None = None) -> Text:
         raise LoadError("not readable as RTF: it does not begin like one.")
     losses: list[tuple[str, str]] = []
     western = canonical(encoding) if encoding else None
-    reader = Reader(data[start:], western)
+    read = pictures.text if pictures is not None and pictures.reading else None
+    reader = Reader(data[start:], western, read)
     reader.run()
     if western is None and reader.default == WESTERN and (codec := _other_encoding(reader)):
-        reader = Reader(data[start:], codec[0])
+        reader = Reader(data[start:], codec[0], read)
         reader.run()
         if not codec[1]:
             losses.append(("warning", f"its encoding is a guess ({codec[0]}): it names another. Pass --encoding."))
+    if pictures is not None and not pictures.reading:
+        pictures.left_out = reader.pictures
     if reader.unbalanced:
         losses.append(("partial", "the file is cut off: it ends in the middle of a group"))
     if reader.after:

@@ -14,6 +14,7 @@ from ragcli.loading.rtf.tokens import Handler, State
 
 _RUBY = re.compile(r"\\s\s*\\up\s*\d*\s*\((.*?)\)\s*[,;](.*?)\)?$", re.S)
 _ADDRESS = re.compile(r'HYPERLINK\s+"([^"]+)"')
+_IN_PICTURE = re.compile(rb"[{}]|\\bin(\d{1,10}) ?|\\[a-zA-Z]{1,32}-?\d{0,10} ?|\\.", re.S)
 _ARGUMENT = re.compile(r"\\[a-z*]+\s*\d*|[(){}]", re.I)
 
 _CHARACTERS = {
@@ -47,10 +48,14 @@ class Reader(Head):
     Args:
         data: the file.
         western: the codec of text that names none or Western, where it is known to be another.
+        read: returns what stands in a picture by a name and its bytes; without it pictures are only counted.
     """
 
-    def __init__(self, data: bytes, western: str | None = None) -> None:
+    def __init__(
+        self, data: bytes, western: str | None = None, read: Callable[[str, bytes], str] | None = None
+    ) -> None:
         super().__init__(data, western)
+        self._read_picture = read
         self.pictures = self.objects = self.contents = 0
         self.html: list[str] | None = None
         self.lines = False  # paragraphs are lines
@@ -195,8 +200,30 @@ class Reader(Head):
 
     def _picture(self, _: int | None) -> None:
         self.pictures += 1
+        if self._read_picture is not None and not self._state.mute:
+            said = self._read_picture(f"picture {self.pictures}", self._picture_bytes())
+            self._flow.asides += [said] if said else []
         self._sink()
         self._state.mute = True
+
+    def _picture_bytes(self) -> bytes:
+        """The bytes of the picture whose group has begun: as hexadecimal digits, or as they are."""
+        digits: list[bytes] = []
+        depth, position = 1, self._at
+        for found in _IN_PICTURE.finditer(self.data, position):
+            if depth == 1:
+                digits.append(self.data[position : found.start()])
+            position = found.end()
+            depth += (found[0] == b"{") - (found[0] == b"}")
+            if depth == 0:
+                break
+            if found[1] and depth == 1:
+                return self.data[position : position + int(found[1])]
+        written = b"".join(digits).translate(None, b" \t\r\n\0")
+        try:
+            return bytes.fromhex(written[: len(written) // 2 * 2].decode("ascii"))
+        except ValueError:
+            return b""
 
     def _object(self, _: int | None) -> None:
         self.objects += 1

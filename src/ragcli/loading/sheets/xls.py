@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ragcli.errors import LoadError
 from ragcli.loading.encodings import canonical, choose
+from ragcli.loading.ocr.pictures import Pictures, wanted
 from ragcli.loading.office.compound import compound, summary
 from ragcli.loading.office.objects import held
 from ragcli.loading.parts import part
@@ -59,11 +60,14 @@ def read(source: Source) -> Iterator[Document]:
             stream = _decrypted(source, _aligned(data, stream, found.end))
             found = looked_through(stream)
         workbook = _Workbook(source, stream, found)
+        pictures = Pictures(source, reading=wanted(source, blank=False))
+        _read_pictures(found, pictures)
         text, spans = assembled(workbook.sheets())
-    if found.pictures:
-        source.count_images(skipped=found.pictures)
-        pictures = "picture" if found.pictures == 1 else "pictures"
-        source.lose(f"{found.pictures} {pictures} not read", kind="skipped", images=found.pictures)
+        if not text and pictures.left_out and wanted(source, blank=True):
+            pictures = Pictures(source, reading=True)
+            _read_pictures(found, pictures)
+            text, spans = assembled(workbook.sheets())
+    pictures.close()
     if outer.unread:
         objects = "object" if outer.unread == 1 else "objects"
         source.lose(f"{outer.unread} embedded {objects} that hold no file that can be read", kind="skipped")
@@ -71,10 +75,25 @@ def read(source: Source) -> Iterator[Document]:
         title = outer.facts.pop("title", None)
         metadata = {**outer.facts, **workbook.hidden}
         yield source.document(text, format="xls", title=title, spans=spans, metadata=metadata)
-    elif found.pictures:
+    elif pictures.left_out:
         source.lose("no text in it, where there are pictures", kind="warning")
     for name, content in outer.objects:
         yield from part(source, f"embeddings/{name}", content, kind="skipped")
+
+
+def _read_pictures(found: Found, pictures: Pictures) -> None:
+    """Add the words in the pictures of each sheet to its boxes, or count them."""
+    if not pictures.reading:
+        pictures.left_out = found.pictures
+        return
+    from ragcli.loading.sheets.xlspictures import shown, stored
+
+    files = stored(b"".join(found.group))
+    for place, drawing in found.drawings.items():
+        for number in shown(b"".join(drawing)):
+            data = files[number - 1] if number <= len(files) else None
+            if text := pictures.text(f"picture {number}", data):
+                found.boxes.setdefault(place, []).append(text)
 
 
 def _from_container(source: Source, data: bytes) -> _Container:

@@ -10,6 +10,7 @@ from ragcli.loading.sheets.markdown import margin
 
 _BOF = (0x0009, 0x0209, 0x0409, 0x0809)
 _EOF, _CONTINUE, _FILEPASS, _BOUNDSHEET, _OBJ, _TXO = 0x000A, 0x003C, 0x002F, 0x0085, 0x005D, 0x01B6
+_GROUP, _DRAWING = 0x00EB, 0x00EC
 _SERIES_TEXT = 0x100D
 _MARGINS = (0x0014, 0x0015)  # header and footer of the printed page
 _CHART = 0x0020
@@ -25,6 +26,8 @@ class Found:
         boxes: by the place of a sheet in the stream, the texts of its boxes and charts.
         sheets: (place, name, kind, whether it is hidden); the kind is 0 for cells, 1 for macros, 2 for a chart.
         pictures: how many there are.
+        group: the data of the drawing group, which holds the pictures.
+        drawings: by the place of a sheet in the stream, the data of its drawing.
         encrypted: it needs a password.
         end: where the last whole record ends.
         version: of the format: 0x0600 for BIFF8.
@@ -33,6 +36,8 @@ class Found:
     boxes: dict[int, list[str]] = field(default_factory=dict)
     sheets: list[tuple[int, str, int, bool]] = field(default_factory=list)
     pictures: int = 0
+    group: list[bytes] = field(default_factory=list)
+    drawings: dict[int, list[bytes]] = field(default_factory=dict)
     encrypted: bool = False
     end: int = 0
     version: int = 0
@@ -55,6 +60,7 @@ def looked_through(stream: bytes) -> Found:
     depth = sheet = chart = shape = 0
     titles: list[str] = []
     box: list[bytes] | None = None
+    drawn: list[bytes] | None = None  # where the data of a drawing goes
     for at, kind, data in records(stream):
         found.end = at + 4 + len(data)
         if box is not None:
@@ -63,6 +69,14 @@ def looked_through(stream: bytes) -> Found:
                 continue
             _add(found, sheet, _box(box))
             box = None
+        if kind in (_GROUP, _DRAWING):
+            drawn = found.group if kind == _GROUP else found.drawings.setdefault(sheet, [])
+            drawn.append(data)
+            continue
+        if kind == _CONTINUE and drawn is not None:
+            drawn.append(data)
+            continue
+        drawn = None
         if kind in _BOF:
             depth += 1
             version, substream = struct.unpack_from("<HH", data) if len(data) >= 4 else (0, 0)
