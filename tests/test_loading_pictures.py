@@ -66,7 +66,7 @@ def test_always_reads_the_picture(notices, name):
         assert text == f"before{SAID}after"
 
 
-@pytest.mark.parametrize("name", [*(f"notice.{kind}" for kind in KINDS), "binary.rtf"])
+@pytest.mark.parametrize("name", [*(f"notice.{kind}" for kind in KINDS), "notice.pdf", "binary.rtf"])
 def test_never_counts_it(notices, name):
     text, kinds = outcome(notices / name, "never")
     assert SAID not in text and kinds == (0, 0, 1)

@@ -129,6 +129,7 @@ class _Reader:
         self._garbled: list[int] = []
         self._failed = 0
         self._outside = 0
+        self._pictures: dict[int, int] = {}  # on pages whose text was read from their text layer
         self._bookmarks: dict[int, list[extras.Bookmark]] = {}
         self.files: list[tuple[str, bytes]] = []  # attached to pages
 
@@ -168,6 +169,8 @@ class _Reader:
             made = self._recognized(number, page, content)
             if made is None and content.text.strip():
                 made = self._layer(number, content)
+                if content.pictures:
+                    self._pictures[number] = content.pictures
             if made is not None:
                 self._pages.append(made)
                 self._hyphens.learn("".join(text for text, _ in made.parts))
@@ -317,6 +320,11 @@ class _Reader:
         if self._garbled:
             reason = f"the text of {_listed(self._garbled)} is garbled: its fonts do not say what they show"
             source.lose(reason, pages=self._garbled)
+        if self._pictures:
+            pictures, pages = sum(self._pictures.values()), list(self._pictures)
+            source.count_images(skipped=pictures)
+            reason = f"{pictures} {'picture' if pictures == 1 else 'pictures'} on {_listed(pages)} not read"
+            source.lose(reason, kind="skipped", images=pictures, pages=pages)
         if self._outside:
             source.lose(f"{self._outside} characters outside the pages left out", kind="skipped")
 
