@@ -586,3 +586,20 @@ def test_wrong_suffixes(tmp_path):
         ("h", "xml"), ("i", "eml"), ("j", "text"),
     ]  # fmt: skip
     assert documents[6].text == "hello 中 world" and not report.failed
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("comments", b"<!---->" * 400 + b"words"),
+        ("headers", b"A: b\r\n b\r\n" * 400 + b"words"),
+        ("blanks.tex", b"\\section{A}" + b"\t" * 200_000 + b"words"),
+        ("blanks.csv", b'a,b\n"' + b" \n" * 20_000 + b'x",words\n'),
+        ("role.rst", b":ref:`" + b" " * 100_000 + b"words`\n"),
+        ("key.md", b"---\na" + b" " * 100_000 + b"b\n---\nwords\n"),
+    ],
+)
+def test_what_repeats_takes_no_longer(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    done = command("load", name, "--timeout", "0", cwd=tmp_path, timeout=60)
+    assert done.returncode == 0 and b"words" in done.stdout

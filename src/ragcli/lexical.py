@@ -25,7 +25,7 @@ TOKENIZER: dict[str, Any] = {
 }
 
 _NUMERALS = re.compile("[〇零一二三四五六七八九十百千万亿]{2,}|(?<=第)[〇零一二三四五六七八九十百千]")
-_CODES = re.compile(r"[A-Za-z0-9]+(?:[-_/.][A-Za-z0-9]+)+", re.ASCII)
+_CODES = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]+(?:[-_/.][A-Za-z0-9]+)+", re.ASCII)
 _ENGLISH = re.compile(r"(?<![\w.'’-])([A-Za-z]+)(?:['’](?:s|d|m|t|re|ll|ve))?(?![\w.'’-]*\w)")
 _JOINTS = re.compile("[-_/.]")
 _MAX_CODE = 40

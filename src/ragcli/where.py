@@ -16,7 +16,7 @@ _PATH = r"metadata(?:\.\w+|\['[^']+'\])+"
 _TOKEN = re.compile(rf"(?P<literal>{_LITERAL})|(?P<path>{_PATH})", re.IGNORECASE)
 _STEP = re.compile(r"\.(\w+)|\['([^']+)'\]")
 _AFTER = re.compile(
-    r"(?:\s*(?:==|=|!=|<>|<=|>=|<|>|not\b|between\b|in\b|\())+\s*(?:(?P<number>-?\d+(?:\.\d+)?)|(?P<bool>true|false)\b)",
+    r"(?:\s*(?:[=!<>]|not\b|between\b|in\b|\())+\s*(?:(?P<number>-?\d+(?:\.\d+)?)|(?P<bool>true|false)\b)",
     re.IGNORECASE,
 )
 _RESERVED = re.compile(r"(?<![\w.'\"`])(end|start)(?![\w'\"`(])", re.IGNORECASE)

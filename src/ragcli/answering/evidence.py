@@ -35,7 +35,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...] = (
             r"month)\b|\bwhich (?:year|date|day|month)\b"
         ),
         re.compile(
-            r"\d+\s*(?:年|月|日|世纪|时|點|点)|[一二三四五六七八九十]+(?:年|月|日|世纪)|年代|时期|朝|"
+            r"(?<!\d)\d+\s*(?:年|月|日|世纪|时|點|点)|[一二三四五六七八九十]+(?:年|月|日|世纪)|年代|时期|朝|"
             r"\b1\d{3}\b|\b20\d\d\b|\b(?:january|"
             r"february|march|april|may|june|july|august|september|october|november|december|century|"
             r"spring|summer|autumn|winter|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b"

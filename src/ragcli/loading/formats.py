@@ -152,11 +152,13 @@ _NO_LOADER = {
     ".key": "an Apple presentation", ".mobi": "a Kindle book", ".azw3": "a Kindle book", ".djvu": "DjVu",
     ".one": "OneNote", ".vsdx": "Visio", ".ofd": "OFD", ".caj": "CAJ", ".wpd": "WordPerfect", ".hwp": "Hangul",
 }  # fmt: skip
-_HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.I | re.S)
+_HTML = re.compile(
+    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:[^-]|-(?!->))*-->\s*)*<(?:!doctype\s+html|html[\s>])", re.I | re.S
+)
 _PAGE = re.compile(rb"\s*<!doctype\s+html", re.I)
 _PLAIN = ("markdown", "rst", "asciidoc", "latex", "csv", "json", "jsonl", "eml", "subtitles")
 _XML = re.compile(rb"\s*<\?xml\s")
-_MAIL = re.compile(rb"(?:[A-Za-z][\w-]*:[ \t].*\r?\n(?:[ \t].*\r?\n)*){3,}")
+_MAIL = re.compile(rb"(?:[A-Za-z][\w-]*:[ \t].*\n(?:[ \t].*\n)*){3,}")
 _MAIL_NAMES = re.compile(
     rb"^(?:From|To|Date|Subject|Received|Return-Path|Message-ID|MIME-Version|Delivered-To|Content-Type):", re.I | re.M
 )

@@ -12,7 +12,7 @@ from ragcli.records import Document
 
 _YAML = re.compile(r"---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|$)", re.S)
 _TOML = re.compile(r"\+\+\+[ \t]*\n(.*?\n)??\+\+\+[ \t]*(?:\n|$)", re.S)
-_KEY = re.compile(r"([A-Za-z_\u4e00-\u9fff][\w .-]*?)\s*:(?:\s+(.*))?$")
+_KEY = re.compile(r"([A-Za-z_\u4e00-\u9fff](?:[\w .-]*[\w.-])?)\s*:(?:\s+(.*))?$")
 _ATX = re.compile(r" {0,3}#{1,6}[ \t]+(\S.*)?")
 _LONG = 500  # characters: no title is longer
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")

@@ -22,7 +22,7 @@ from ragcli.records import Document
 
 _DELIMITERS = ",\t;|"
 _WHOLE = 64 << 20  # bytes: a file up to this size is decoded at once, a larger one as it is read
-_NUMBER = re.compile(r"\s*[-+]?[\d.,:/%\s-]+\s*")
+_NUMBER = re.compile(r"(?:\s*[-+])?[\d.,:/%\s-]+")
 _LONG = 200  # characters: a longer cell is no name of a column
 _TITLE = 120  # characters: a longer cell is no title
 

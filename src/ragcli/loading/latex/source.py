@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 _ASIDE = re.compile(
     r"\\(?P<escaped>[%\\{}])"
-    r"|(?P<comment>[ \t]*%[^\n]*(?:\n[ \t]*(?=\S)|\n)?)"
+    r"|(?P<comment>(?<![ \t])[ \t]*%[^\n]*(?:\n[ \t]*(?=\S)|\n)?)"
     r"|(?P<address>\\(?:url|href|path|nolinkurl)\s*\{[^{}\n]*\})"
     r"|\\(?P<inline>verb|lstinline|mintinline)\*?(?:\[[^\]\n]{0,200}\])?(?P<language>\{\w{1,30}\})?"
     r"(?:\{(?P<braced>[^{}\n]{0,500})\}|(?P<bar>[^\sa-zA-Z*{\[])(?P<code>(?:(?!(?P=bar))[^\n]){0,500})(?P=bar))"

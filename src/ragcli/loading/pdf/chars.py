@@ -32,7 +32,7 @@ _SAMPLE = 48  # characters of a page that are asked whether their font says what
 _MOST = 500_000  # characters of one page
 RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 _HALF = re.compile("[\ud800-\udfff]")
-_BREAK = re.compile(r"\s*[\r\n]\s*")
+_BREAK = re.compile(r"(?<!\s)\s*[\r\n]\s*")
 
 
 Span = tuple[int, int]

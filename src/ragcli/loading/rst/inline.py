@@ -18,7 +18,6 @@ _MARKS = re.compile(
     re.S,
 )
 _MARKED = re.compile(r"[`|_\\]")
-_TEXT_TARGET = re.compile(r"(.*?)\s*<([^<>]+)>$", re.S)
 _TARGET = re.compile(r"^[ ]*\.\. _(?:`([^`\n]+)`|((?:\\:|[^:`\n])+?)):(?=[ \n]|$)[ ]*(.*(?:\n[ ]{3,}[^\s:].*)*)", re.M)
 _ANONYMOUS = re.compile(r"^[ ]*(?:\.\. __:|__)[ ]+(\S.*)", re.M)
 _SUBSTITUTION = re.compile(
@@ -130,16 +129,16 @@ class Names:
         text = re.sub(r"\\(.)", r"\1", text)
         if name == "math":
             return f"${text}$"
-        found = _TEXT_TARGET.match(text)
+        found = _text_target(text)
         if name in _CODE or (":" in role and name not in ("ref", "doc", "term")):
-            if found and found[1] and name not in ("code", "samp", "literal", "kbd"):
-                return found[1]
+            if found and found[0] and name not in ("code", "samp", "literal", "kbd"):
+                return found[0]
             shown = text.lstrip("!")
             return _code(shown[1:].rpartition(".")[2] if shown.startswith("~") else shown)
-        if found and found[1]:
-            if _ADDRESS.match(found[2]) and name in ("download", "link", "target"):
-                return f"[{found[1]}]({found[2]})"
-            return found[1]
+        if found and found[0]:
+            if _ADDRESS.match(found[1]) and name in ("download", "link", "target"):
+                return f"[{found[0]}]({found[1]})"
+            return found[0]
         if name in ("ref", "numref", "doc"):
             return self.labels.get(_normal(text), text.lstrip("!"))
         if name == "menuselection":
@@ -147,13 +146,13 @@ class Names:
         if name == "guilabel":
             return text.replace("&", "")
         if name == "index":
-            return (found[1] if found else text).rpartition(";")[2]
+            return (found[0] if found else text).rpartition(";")[2]
         return _PLAIN_PREFIX.get(name, "") + text.lstrip("!~")
 
     def _link(self, text: str, *, anonymous: bool, whole: str) -> str:
         text = re.sub(r"\\(.)", r"\1", text)
-        found = _TEXT_TARGET.match(text)
-        shown, address = (found[1], found[2]) if found else (text, "")
+        found = _text_target(text)
+        shown, address = found or (text, "")
         if found:
             if address.endswith("_") and _normal(address[:-1]) in self.targets:
                 self.used.add(_normal(address[:-1]))
@@ -227,3 +226,11 @@ def _replacement(kind: str, said: str) -> str:
 def _character(match: re.Match[str]) -> str:
     number = int(match[1], 16)
     return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else match[0]
+
+
+def _text_target(text: str) -> tuple[str, str] | None:
+    """The words and the target of ``words <target>``; None where there is no target."""
+    words, _, target = text.rstrip("\n").rpartition("<")
+    if len(target) < 2 or target[-1] != ">" or ">" in target[:-1]:
+        return None
+    return words.rstrip(), target[:-1]
