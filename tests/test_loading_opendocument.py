@@ -19,6 +19,7 @@ FILES = DATA / "loading"
 NAMES = {
     "office": "office:1.0", "text": "text:1.0", "table": "table:1.0", "draw": "drawing:1.0", "style": "style:1.0",
     "svg": "svg-compatible:1.0", "presentation": "presentation:1.0", "meta": "meta:1.0", "chart": "chart:1.0",
+    "form": "form:1.0",
 }  # fmt: skip
 SPACES = " ".join(f'xmlns:{key}="urn:oasis:names:tc:opendocument:xmlns:{value}"' for key, value in NAMES.items())
 SPACES += ' xmlns:xlink="http://www.w3.org/1999/xlink" xmlns:dc="http://purl.org/dc/elements/1.1/"'
@@ -228,6 +229,20 @@ def test_slides():
 
 def test_drawing():
     assert text_of("<draw:page><draw:rect><text:p>图中字</text:p></draw:rect></draw:page>", "drawing") == "图中字"
+
+
+def test_controls_of_forms():
+    controls = """<form:form><form:fixed-text xml:id="a" form:label="姓名："/>
+    <form:text xml:id="b" form:value="old" form:current-value="王小明"/>
+    <form:textarea form:id="c"><text:p>一</text:p><text:p>二</text:p></form:textarea>
+    <form:checkbox xml:id="d" form:label="同意" form:current-state="checked"/>
+    <form:checkbox xml:id="e" form:label="拒绝"/><form:password xml:id="f" form:value="geheim"/>
+    <form:listbox xml:id="g"><form:option form:label="北京"/>
+    <form:option form:label="上海" form:current-selected="true"/></form:listbox></form:form>"""
+    shown = "".join(f'<draw:control draw:control="{name}"/>' for name in "abdefg")
+    body = f"""<office:forms>{controls}</office:forms><text:p>{shown}后</text:p>
+    <text:p><draw:control draw:control="c"/></text:p><text:p><draw:control draw:control="none"/>end</text:p>"""
+    assert text_of(body) == "姓名： 王小明 [x] 同意 [ ] 拒绝 上海 后\n\n一\n二\n\nend"
 
 
 def test_embedded_formula_and_foreign_object():

@@ -13,6 +13,7 @@ from ragcli.records import Document
 _YAML = re.compile(r"---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|$)", re.S)
 _TOML = re.compile(r"\+\+\+[ \t]*\n(.*?\n)??\+\+\+[ \t]*(?:\n|$)", re.S)
 _KEY = re.compile(r"([A-Za-z_\u4e00-\u9fff](?:[\w .-]*[\w.-])?)\s*:(?:\s+(.*))?$")
+_YAML_COMMENT = re.compile(r"(?<!\s)\s+#.*$")
 _ATX = re.compile(r" {0,3}#{1,6}[ \t]+(\S.*)?")
 _LONG = 500  # characters: no title is longer
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")
@@ -133,8 +134,8 @@ def _scalar(text: str) -> Any:
     text = text.strip()
     if text[:1] in "\"'" and text[-1:] == text[:1] and len(text) > 1:
         return text[1:-1]
-    text = re.sub(r"\s+#.*$", "", text)
-    if text.startswith("[") and text.endswith("]"):
+    text = _YAML_COMMENT.sub("", text)
+    if text.startswith("[") and text.endswith("]") and "[" not in text[1:]:
         return [_scalar(item) for item in text[1:-1].split(",") if item.strip()]
     if text in ("true", "false"):
         return text == "true"

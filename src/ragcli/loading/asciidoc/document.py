@@ -31,6 +31,7 @@ _INCLUDE = re.compile(r"include::(\S.*?)\[.*\]$")
 _MACRO = re.compile(r"(image|video|audio|toc|stem|latexmath|asciimath)::(\S*?)\[(.*)\]$")
 _UNDERLINED = re.compile(r"(=|-|~|\^|\+){3,}$")
 _UNDERLINES = "=-~^+"
+_CALLOUTS = re.compile(r"(?<![ \t])[ \t]*(?:(?://|#|--|;;)[ \t]*)?(?:<(?:\d+|\.)>[ \t]*)+$")
 _BREAK = re.compile(r"(?:'{3,}|<{3,}|-{3}|\*{3}|- - -|\* \* \*)$")
 _AUTHOR = re.compile(r"([^<;:\[\]]{1,80}?)(?:[ \t]+<([^<>]+)>)?(?:;.*)?$")
 _REVISION = re.compile(r"(?:v?(\d[\w.]*),?)?\s*(\d{4}[-/.年]\S*|\w+ \d{1,2},? \d{4})?(?::.*)?$")
@@ -120,7 +121,7 @@ class _Reader:
                 author, revision = _AUTHOR.match(lines[at]), _REVISION.match(lines[at])
                 if number == 1 and author and not _ITEM.match(lines[at]):
                     self.facts["author"] = "; ".join(
-                        re.sub(r"\s*<[^<>]*>", "", one).strip().replace("_", " ") for one in lines[at].split(";")
+                        re.sub(r"(?<!\s)\s*<[^<>]*>", "", one).strip().replace("_", " ") for one in lines[at].split(";")
                     )
                 elif number == 2 and revision:
                     self.facts |= {"version": revision[1], "date": revision[2]}
@@ -251,7 +252,7 @@ class _Reader:
                 language = mark.strip("`") or language
             elif name in _DRAWN or (name not in ("source", "listing", "literal", "") and not language):
                 language = name
-            code = [re.sub(r"[ \t]*(?:(?://|#|--|;;)[ \t]*)?(?:<(?:\d+|\.)>[ \t]*)+$", "", line) for line in inner]
+            code = [_CALLOUTS.sub("", line) for line in inner]
             if any(line.strip() for line in code):
                 out.append(fenced("\n".join(code).strip("\n"), self._inline.substituted(language)))
         elif mark[0] == "+":

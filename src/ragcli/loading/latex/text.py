@@ -309,7 +309,7 @@ class Writer(Tokens):
         elif name == "subtitle":
             self._subtitle = text
         elif name == "author":
-            text = re.sub(r"\s*,[\s,]*", ", ", text).strip(" ,")
+            text = re.sub(r"(?<!\s)\s*,[\s,]*", ", ", text).strip(" ,")
             self.author = ", ".join(part for part in (self.author, text) if part)
         elif name == "date":
             self.date = text

@@ -10,6 +10,7 @@ from ragcli.loading.markup import fenced, table
 from ragcli.loading.ocr.pictures import Pictures
 from ragcli.loading.office.drawing import linked, settled
 from ragcli.loading.office.page_headers import says_something
+from ragcli.loading.opendocument.forms import CONTROL, Controls
 from ragcli.loading.opendocument.styles import (
     DRAW,
     OFFICE,
@@ -97,6 +98,7 @@ class Writer:
         self._styles = styles
         self._objects = objects
         self._data = data
+        self._controls = Controls()
         self._notes: list[str] = []
         self._numbers = {"": 0, "e": 0}
         self._counters: dict[tuple[str, int], int] = {}
@@ -163,6 +165,9 @@ class Writer:
             yield from self.shape(element)
         elif tag in ANNOTATIONS:
             yield from self._comment(element)
+        elif tag == CONTROL:
+            if said := self._controls.text(element):
+                yield said
         elif tag == f"{TEXT}table-of-content":
             self.contents += 1
         elif tag == f"{TEXT}numbered-paragraph":
@@ -220,6 +225,9 @@ class Writer:
                 pieces.append(self._note(child))
             elif tag in ANNOTATIONS:
                 asides.append(child)
+            elif tag == CONTROL:
+                if said := self._controls.text(child):
+                    pieces.append(_apart(pieces, said, child.tail))
             elif tag in _SHAPES:
                 formula = self._formula(child)
                 if formula is None:
@@ -439,6 +447,12 @@ def _rows(element: Any) -> Iterator[Any]:
             yield child
         elif child.tag in (f"{TABLE}table-header-rows", f"{TABLE}table-rows", f"{TABLE}table-row-group"):
             yield from _rows(child)
+
+
+def _apart(before: list[str], said: str, after: str | None) -> str:
+    """What a control holds, with blanks where it would touch what stands beside it."""
+    first = " " if before and before[-1][-1:].strip() else ""
+    return f"{first}{said}{' ' if after and after[0].strip() else ''}"
 
 
 def _ruby(element: Any) -> str:
