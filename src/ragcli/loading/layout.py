@@ -47,8 +47,8 @@ def reading_order(boxes: Sequence[Box], *, right_to_left: bool = False) -> list[
         boxes: lines of text, or pieces of lines.
         right_to_left: read the right column first, and pieces of a line from the right.
     """
-    usable = [at for at, box in enumerate(boxes) if all(map(isfinite, box))]
-    broken = [[at] for at, box in enumerate(boxes) if not all(map(isfinite, box))]
+    usable = [at for at, box in enumerate(boxes) if isfinite(sum(box))]
+    broken = [[at] for at, box in enumerate(boxes) if not isfinite(sum(box))]
     if not usable:
         return broken
     upright = {at: _upright(boxes[at], right_to_left) for at in usable}
@@ -77,9 +77,12 @@ def rows(boxes: Sequence[Box]) -> list[list[int]]:
 
 def _upright(box: Box, right_to_left: bool) -> Box:
     """The box with its sides in order; mirrored where reading goes to the left."""
-    left, right = sorted((box.left, box.right))
-    top, bottom = sorted((box.top, box.bottom))
-    return Box(-right, top, -left, bottom) if right_to_left else Box(left, top, right, bottom)
+    left, top, right, bottom = box
+    if left > right or top > bottom:
+        left, right = sorted((left, right))
+        top, bottom = sorted((top, bottom))
+        box = Box(left, top, right, bottom)
+    return Box(-right, top, -left, bottom) if right_to_left else box
 
 
 def _lines(boxes: dict[int, Box], height: float) -> list[_Line]:
@@ -131,7 +134,11 @@ def _rows(lines: Sequence[_Line], height: float) -> list[list[_Line]]:
             grid[int(found[best][-1].middle // unit)].remove(best)
         found[best].append(line)
         grid.setdefault(spot, []).append(best)
-    return sorted(found, key=lambda row: sum(line.middle for line in row) / len(row))
+    return sorted(found, key=_middle)
+
+
+def _middle(row: list[_Line]) -> float:
+    return row[0].middle if len(row) == 1 else sum(line.middle for line in row) / len(row)
 
 
 def _cut(lines: list[_Line], height: float) -> list[list[_Line]] | None:

@@ -120,6 +120,9 @@ def _beside(one: Piece, other: Piece) -> bool:
 
 
 def _line(row: list[Piece], table: bool) -> Line:
+    if len(row) == 1:
+        left, top, right, bottom, text, size, _, _ = row[0]
+        return Line(left, top, right, bottom, text.strip(), size, "\n", table)
     text = row[0].text
     for one, other in pairwise(row):
         gap = max(other.left - one.right, one.left - other.right)
@@ -163,7 +166,7 @@ def _parted(found: list[Line]) -> list[Line]:
                 before = "\n\n"
             elif _GOES_ON.search(f"{last.text[-1]}\n{line.text[0]}") and _is_full(found, at - 1):
                 before = ""
-        out.append(line._replace(before=before))
+        out.append(line if before == line.before else line._replace(before=before))
     return out
 
 

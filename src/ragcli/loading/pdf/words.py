@@ -75,15 +75,19 @@ class Hyphens:
 
     def __init__(self) -> None:
         self._words: set[str] = set()
+        self._unread: list[str] = []  # pages whose words are not taken in yet: many documents need none
 
     def learn(self, text: str) -> None:
         """Take in the words of a page; what a hyphen cuts keeps it, and is none."""
-        self._words.update(word.strip(_PUNCTUATION) for word in text.lower().split())
+        self._unread.append(text)
 
     def undo(self, text: str) -> str:
         """Join the words of a page that a line end parts."""
         if not _MARKS.search(text):
             return text
+        for page in self._unread:
+            self._words.update(word.strip(_PUNCTUATION) for word in page.lower().split())
+        self._unread.clear()
         text = _RANGE.sub(r"\1", _HYPHEN.sub(self._join, text))
         return _SOFT.sub("", _SOFT_BREAK.sub("", text))
 
