@@ -58,6 +58,7 @@ _SURE = 0.3
 _SURE_SEQUENCES = 6  # so many multi-byte sequences are not valid UTF-8 by accident
 _WINDOW = 200_000
 
+_LEAST_UTF16 = 16  # bytes of such a text without a zero byte
 _CONTROLS = bytes(set(range(32)) - {7, 8, 9, 10, 11, 12, 13, 26, 27}) + b"\x7f"
 _SEQUENCE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 _HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e])+~\}")
@@ -96,7 +97,7 @@ def looks_like_text(head: bytes) -> bool:
         return True
     if b"\0" in head:
         return _utf16(head) is not None or head.count(b"\0") * 1000 <= len(head)
-    return _few_controls(head)
+    return _few_controls(head) or _is_chinese_utf16(head)
 
 
 def _few_controls(data: bytes) -> bool:
@@ -118,6 +119,18 @@ def _utf16(data: bytes) -> str | None:
         if common > best and len(usual.findall(text)) >= 0.97 * len(text):
             best, codec = common, name
     return codec if best >= 0.1 else None
+
+
+def _is_chinese_utf16(data: bytes) -> bool:
+    """Whether a text without a blank or a line end, so without a zero byte, is UTF-16: nearly all of it is common."""
+    found = _utf16(data) if len(data) >= _LEAST_UTF16 else None
+    if found is None:
+        return False
+    text = data[: _WINDOW // 4 * 2].decode(found, "replace")
+    for codec, last in (("gb2312", 0xD7), ("big5", 0xC6), ("euc_kr", 0xC8)):  # the common ones come first
+        if sum(lead <= last for lead in text.encode(codec, "ignore")[::2]) >= 0.9 * len(text):
+            return True
+    return False
 
 
 def canonical(name: str) -> str | None:
@@ -156,8 +169,8 @@ def choose(data: bytes, *, complete: bool, given: str | None = None, declared: s
     sequences = len(_SEQUENCE.findall(data, 0, _WINDOW)) if utf8 and not nul else 0
     if given and (found := canonical(given)) and sequences < _SURE_SEQUENCES:
         return found, True
-    if nul and (units := _utf16(data)):
-        return units, True
+    if (nul or (not utf8 and not _few_controls(data) and _is_chinese_utf16(data))) and (units := _utf16(data)):
+        return units, nul
     if declared and (found := canonical(declared)) and sequences < _SURE_SEQUENCES and not nul:
         try:
             codecs.getincrementaldecoder(found)("strict").decode(data, complete)
