@@ -12,8 +12,8 @@ from ragcli.loading.source import Source
 from ragcli.records import Document
 
 _TIMES = re.compile(r"^[ \t]*((?:\d+:)?\d{1,2}:\d{2})[.,]\d{1,3}\s*-->\s*(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}", re.M)
-_VOICE = re.compile(r"<v(?:\.[^>\s]*)?\s+([^>]+)>")
-_TAGS = re.compile(r"</?[A-Za-z][^>]*>|<\d[\d:.]*>|\{\\[^}]*\}")
+_VOICE = re.compile(r"<v(?:\.[^<>\s]*)?\s+([^<>]+)>")
+_TAGS = re.compile(r"</?[A-Za-z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
 
 
 def read(source: Source) -> Iterator[Document]:
