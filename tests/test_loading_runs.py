@@ -191,6 +191,7 @@ def test_no_worker_outlives_the_command(readers, how):
     process = subprocess.Popen(
         [RAGCLI, "load", "in", "--reader", "myreaders:Reader", "-j", "2"],
         cwd=readers, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background ignores it
     )  # fmt: skip
     assert process.stdout.readline()
     workers = _children(process.pid)

@@ -19,6 +19,7 @@ from ragcli.errors import LoadError
 from ragcli.loading.encodings import decode
 from ragcli.loading.parts import lose_part, part
 from ragcli.loading.source import Source
+from ragcli.loading.zipped import opened
 from ragcli.records import Document
 
 MOST_MEMBERS = 20_000
@@ -72,7 +73,10 @@ class _Members:
         """Yield the documents of a ZIP file."""
         source = self._source
         with source.parsing("ZIP"):
-            archive = zipfile.ZipFile(source.open())
+            try:
+                archive = zipfile.ZipFile(source.open())
+            except (zipfile.BadZipFile, ValueError, NotImplementedError):
+                archive = opened(source.data(), source.lose)  # cut off: what is whole in it
             members = archive.infolist()
         if source.options.password:
             archive.setpassword(source.options.password.encode())

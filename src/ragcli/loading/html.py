@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,11 @@ from ragcli.records import Document
 
 _META = re.compile(rb"""<meta[^>]*?charset\s*=\s*["']?\s*([\w.:-]+)""", re.I)
 _XML = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)""", re.I)
+_COMMENT = re.compile(rb"<!--.*?-->", re.S)
+_ENDS = re.compile(r"</(?:body|html)\s*>", re.I)  # text behind them is shown too
+_INLINE = re.compile(r"</?(?:font|span|big|small|b|i|u|em|strong|a|center|div)\b[^<>]*>", re.I)
+_UNSEEN = re.compile(r"<(script|style|head)\b.*?(?:</\1\s*>|\Z)", re.I | re.S)
+_TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _KEPT = 0.6
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\w+")
@@ -104,7 +109,7 @@ def read(source: Source) -> Iterator[Document]:
 
 def declared_encoding(data: bytes) -> str | None:
     """Return the encoding that a page names in its first bytes."""
-    head = data[:4096]
+    head = _COMMENT.sub(b"", data[:4096])
     declared = _META.search(head) or _XML.match(head)
     return declared[1].decode("ascii", "replace") if declared else None
 
@@ -116,11 +121,29 @@ def markdown(page: str, *, whole: bool = False) -> tuple[str, str | None, dict[s
         page: the HTML.
         whole: all of it is content: nothing that looks like boilerplate is looked for.
     """
+    page = _ENDS.sub("", _DECLARATION.sub("", page))
+    tree = _parsed(page)
+    return _content(page, tree, whole), _title(tree), _facts(tree)
+
+
+def _parsed(page: str) -> Any:
+    """The tree of a page; of one that is nested too deep for it, what is left without the tags that do no harm."""
     import lxml.html
 
-    page = _DECLARATION.sub("", page)
-    tree = lxml.html.document_fromstring(page)
-    return _content(page, tree, whole), _title(tree), _facts(tree)
+    for version in _versions(page):
+        parser = lxml.html.HTMLParser(huge_tree=True)
+        tree = lxml.html.document_fromstring(version, parser=parser)
+        if not any("Excessive depth" in error.message for error in parser.error_log):
+            break
+    return tree
+
+
+def _versions(page: str) -> Iterator[str]:
+    import html
+
+    yield page
+    yield _INLINE.sub(" ", page)
+    yield "<pre>" + html.escape(html.unescape(_TAG.sub("\n", _UNSEEN.sub("", page))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,63 +218,121 @@ def _facts(tree: Any) -> dict[str, Any]:
     return {**facts, "language": language} if language else facts
 
 
+def _is_hidden(element: Any) -> bool:
+    tag = element.tag
+    return (
+        not isinstance(tag, str)
+        or tag in _DROPPED
+        or _HIDDEN.search(element.get("style") or "") is not None
+        or element.get("hidden") is not None
+        or element.get("role") == "navigation"
+    )
+
+
 def _blocks(tree: Any) -> list[_Block]:
     """The visible text of a page as blocks of Markdown."""
+    writer = _Writer()
     body = tree.find("body")
-    out: list[_Block] = []
-    line: list[tuple[str, bool]] = []  # text, and whether it is a link's
+    writer.write(tree if body is None else body)
+    for rest in body.itersiblings() if body is not None else ():
+        writer.write(rest)
+    return writer.blocks
 
-    def flush(mark: str = "", doubtful: bool = False) -> None:
-        text = " ".join("".join(piece for piece, _ in line).split())
-        linked = sum(len(piece.strip()) for piece, is_link in line if is_link)
-        line.clear()
+
+class _Writer:
+    """Writes elements as blocks, one after the other, however deep they are nested."""
+
+    def __init__(self) -> None:
+        self.blocks: list[_Block] = []
+        self._line: list[tuple[str, bool]] = []  # text, and whether it is a link's
+        self._todo: list[Callable[[], None]] = []  # the next at the end
+
+    def write(self, element: Any) -> None:
+        """Write an element."""
+        self._todo.append(lambda: self._element(element, "", False, False))
+        while self._todo:
+            self._todo.pop()()
+        self._flush()
+
+    def _flush(self, mark: str = "", doubtful: bool = False) -> None:
+        text = " ".join("".join(piece for piece, _ in self._line).split())
+        linked = sum(len(piece.strip()) for piece, is_link in self._line if is_link)
+        self._line.clear()
         if text:
             heading = mark.count("#")
             doubtful = doubtful or (not heading and linked >= _LINKS * len(text))
-            out.append(_Block(mark + text, doubtful, heading))
+            self.blocks.append(_Block(mark + text, doubtful, heading))
 
-    def walk(element: Any, mark: str, link: bool, doubtful: bool) -> None:
-        tag = element.tag
-        if not isinstance(tag, str) or tag in _DROPPED or _HIDDEN.search(element.get("style") or ""):
+    def _element(self, element: Any, mark: str, link: bool, doubtful: bool) -> None:
+        if _is_hidden(element):
             return
-        if element.get("hidden") is not None or element.get("role") == "navigation":
-            return
+        tag, line = element.tag, self._line
         if tag not in ("body", "html", "main", "article"):
             names = f"{element.get('class') or ''} {element.get('id') or ''}"
             doubtful = doubtful or bool(names.strip() and _NAMED.search(names))
-        if tag == "table" and not element.xpath(".//table"):
-            flush(mark, doubtful)
-            written = table([[_cell(cell) for cell in row.xpath("./td|./th")] for row in element.iter("tr")])
-            caption = element.find("caption")
-            if caption is not None:
-                out.append(_Block(_cell(caption), doubtful))
-            if written:
-                out.append(_Block(written, doubtful))
+        if tag == "table" and element.find(".//table") is None:
+            self._flush(mark, doubtful)
+            self._table(element, doubtful)
             return
         if tag == "pre":
-            flush(mark, doubtful)
-            out.append(_Block(f"```\n{element.text_content().strip(chr(10))}\n```", doubtful))
+            self._flush(mark, doubtful)
+            code = _said(element, "\n").strip("\n")
+            if code.strip():
+                self.blocks.append(_Block(f"```\n{code}\n```", doubtful))
             return
         if tag == "br":
-            flush(mark, doubtful)
-        block = tag in _BLOCKS or tag in _HEADINGS or tag in ("td", "th", "tr")
+            self._flush(mark, doubtful)
+        block = _is_block(tag)
         if block:
-            flush(mark, doubtful)
+            self._flush(mark, doubtful)
         own = "- " if tag == "li" else f"{'#' * _HEADINGS[tag]} " if tag in _HEADINGS else "" if block else mark
         link = link or tag == "a"
         if tag == "img" and element.get("alt"):
             line.append((f" {element.get('alt')} ", link))
         line.append((element.text or "", link))
-        for child in element.iterchildren():
-            walk(child, own, link, doubtful)
-            line.append((child.tail or "", link))
         if block:
-            flush(own, doubtful)
+            self._todo.append(lambda: self._flush(own, doubtful))
+        for child in element.iterchildren(reversed=True):
+            if child.tail:
+                self._todo.append(lambda tail=child.tail: line.append((tail, link)))  # type: ignore[misc]
+            self._todo.append(lambda child=child: self._element(child, own, link, doubtful))  # type: ignore[misc]
 
-    walk(body if body is not None else tree, "", False, False)
-    flush()
-    return out
+    def _table(self, element: Any, doubtful: bool) -> None:
+        rows = [row for row in element.iter("tr") if not _is_hidden(row)]
+        written = table([[_cell(cell) for cell in row.iterchildren("td", "th")] for row in rows])
+        caption = element.find("caption")
+        if caption is not None:
+            self.blocks.append(_Block(_cell(caption), doubtful))
+        if written:
+            self.blocks.append(_Block(written, doubtful))
+
+
+def _is_block(tag: str) -> bool:
+    return tag in _BLOCKS or tag in _HEADINGS or tag in ("td", "th", "tr")
 
 
 def _cell(cell: Any) -> str:
-    return " ".join(piece for text in cell.itertext() if (piece := " ".join(text.split())))
+    return " ".join(_said(cell, " ").split())
+
+
+def _said(element: Any, line_end: str) -> str:
+    """The visible text of an element; `line_end` stands where a line of it ends."""
+    pieces: list[str] = []
+    todo: list[Any] = [element]  # elements and texts, the next at the end
+    while todo:
+        one = todo.pop()
+        if isinstance(one, str):
+            pieces.append(one)
+            continue
+        if _is_hidden(one):
+            continue
+        if one.tag == "br":
+            pieces.append(line_end)
+        if one.tag == "img" and one.get("alt"):
+            pieces.append(f" {one.get('alt')} ")
+        edge = line_end if one is not element and _is_block(one.tag) else ""
+        todo.append(edge)
+        for child in one.iterchildren(reversed=True):
+            todo += [child.tail or "", child]
+        todo += [one.text or "", edge]
+    return "".join(pieces)
