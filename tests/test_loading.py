@@ -604,3 +604,62 @@ def test_what_repeats_takes_no_longer(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
     done = command("load", name, "--timeout", "0", cwd=tmp_path, timeout=60)
     assert done.returncode == 0 and b"words" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("<p>one</body></html><p>two", "one\n\ntwo"),
+        ("<html><body>one</body><body>two</body></html>", "one\n\ntwo"),
+        ("<p>one " + "<font>word " * 1500 + "<p>end", "one" + " word" * 1500 + "\n\nend"),
+        ("<p>one" + "<q>word " * 3000 + "<h2>end", None),
+        (
+            "<table><tr><th>H<sub>2</sub>O<th>wo<b>rd</b><script>x()</script><tr><td><img alt='a sign'>"
+            "<td>one<br>two<span style='display:none'>no</span></table>",
+            "| H2O | word |\n| --- | --- |\n| a sign | one two |",
+        ),
+        ("<pre>one<br>two<script>x()</script></pre>", "```\none\ntwo\n```"),
+    ],
+    ids=["behind", "twice", "deep", "deeper", "cells", "pre"],
+)
+def test_nothing_of_a_page_is_lost(tmp_path, page, said):
+    (tmp_path / "a.html").write_text(page)
+    (document,), report = run(tmp_path / "a.html")
+    assert not report.losses
+    if said is None:
+        assert document.text.split().count("word") == 3000 and document.text.endswith("end")
+    else:
+        assert document.text == said
+
+
+def test_encoding_named_in_a_comment_is_none(tmp_path):
+    page = "<html><!-- <meta charset=koi8-r> --><meta charset=gbk><p>中文的内容在这里"
+    (tmp_path / "a.html").write_bytes(page.encode("gbk"))
+    (document,), _ = run(tmp_path / "a.html")
+    assert document.text == "中文的内容在这里"
+
+
+def test_numbers_of_json_stay_as_they_are(tmp_path):
+    numbers = ["18446744073709551616", "12345678901234567890.12", "-1e400", "NaN", "-Infinity", "3.25", "-0.0"]
+    (tmp_path / "a.json").write_text("[" + ", ".join(numbers) + "]")
+    (document,), report = run(tmp_path / "a.json")
+    assert document.text.strip("[]").replace(",", "").split() == numbers and not report.losses
+    (tmp_path / "b.jsonl").write_text('{"text": "one", "score": NaN, "big": 18446744073709551616, "small": 7}\n')
+    (document,), report = run(tmp_path / "b.jsonl")
+    assert document.metadata == {"score": "NaN", "big": "18446744073709551616", "small": 7} and not report.losses
+    (tmp_path / "c.json").write_text("[" * 100_000)
+    assert "not readable as JSON" in run(tmp_path / "c.json")[1].losses[0]["reason"]
+    (tmp_path / "d.json").write_text("[1e5," * 100_000)
+    assert "not readable as JSON" in run(tmp_path / "d.json")[1].losses[0]["reason"]
+
+
+def test_book_without_an_order(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.epub", "w") as made:
+        made.writestr("META-INF/container.xml", '<container><rootfile full-path="a.opf"/></container>')
+        items = "".join(f'<item id="{n}" href="{n}.xhtml" media-type="application/xhtml+xml"/>' for n in "ba")
+        made.writestr("a.opf", f"<package><manifest>{items}</manifest></package>")
+        for name in "ab":
+            made.writestr(f"{name}.xhtml", f"<html><body><p>chapter {name}</p></body></html>")
+    (document,), report = run(tmp_path / "a.epub")
+    assert document.text == "chapter b\n\nchapter a"
+    assert [loss["kind"] for loss in report.losses] == ["warning"]

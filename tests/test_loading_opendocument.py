@@ -231,6 +231,15 @@ def test_drawing():
     assert text_of("<draw:page><draw:rect><text:p>图中字</text:p></draw:rect></draw:page>", "drawing") == "图中字"
 
 
+def test_deleted_text_that_stands_in_the_body():
+    body = """<text:tracked-changes><text:changed-region text:id="d"><text:deletion/></text:changed-region>
+    <text:changed-region xml:id="i"><text:insertion/></text:changed-region></text:tracked-changes>
+    <text:p>one <text:change-start text:change-id="d"/>gone <text:span>too</text:span>tail</text:p>
+    <text:p>all of it</text:p><text:p>rest<text:change-end text:change-id="d"/>two
+    <text:change-start text:change-id="i"/>new<text:change-end text:change-id="i"/></text:p>"""
+    assert text_of(body) == "one\n\ntwo new"
+
+
 def test_controls_of_forms():
     controls = """<form:form><form:fixed-text xml:id="a" form:label="姓名："/>
     <form:text xml:id="b" form:value="old" form:current-value="王小明"/>

@@ -290,6 +290,18 @@ def test_zip_with_all_that_can_be_in_one(tmp_path):
     assert not list(tmp_path.rglob("escape*"))
 
 
+def test_zip_that_is_cut_off_gives_what_is_whole(tmp_path):
+    whole = tmp_path / "whole.zip"
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as made:
+        for name in ("a.txt", "b.md", "c.txt"):
+            made.writestr(name, f"text of {name} " * 50)
+    data = whole.read_bytes()
+    (tmp_path / "cut.zip").write_bytes(data[: data.find(b"PK\x03\x04", data.find(b"c.txt") - 40) + 60])
+    done = run("load", "cut.zip", cwd=tmp_path)
+    assert done.returncode == 3 and b"damaged or cut off" in done.stderr
+    assert {"cut.zip#a.txt", "cut.zip#b.md"} <= {record["source"] for record in lines(done.stdout)}
+
+
 def test_zip_names_from_a_chinese_machine(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("AAAAAA.txt", "正文")

@@ -90,8 +90,11 @@ def _chapters(source: Source, archive: zipfile.ZipFile, folder: str, package: An
     names = {name.lower(): name for name in archive.namelist()}
     locked = _locked(archive)
     read = failed = pictures = 0
-    for reference in package.iter("{*}itemref"):
-        item = items.get(reference.get("idref"))
+    order = [items.get(reference.get("idref")) for reference in package.iter("{*}itemref")]
+    if not any(item is not None for item in order):
+        source.lose("the book names no order of its chapters: they stand as it lists them", kind="warning")
+        order = list(items.values())
+    for item in order:
         if item is None or item.get("media-type") not in _PAGES or "nav" in (item.get("properties") or "").split():
             continue
         path = posixpath.normpath(posixpath.join(folder, unquote(item.get("href") or "")))

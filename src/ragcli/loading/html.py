@@ -121,7 +121,7 @@ def markdown(page: str, *, whole: bool = False) -> tuple[str, str | None, dict[s
         page: the HTML.
         whole: all of it is content: nothing that looks like boilerplate is looked for.
     """
-    page = _ENDS.sub("", _DECLARATION.sub("", page))
+    page = _ENDS.sub("<div></div>", _DECLARATION.sub("", page))
     tree = _parsed(page)
     return _content(page, tree, whole), _title(tree), _facts(tree)
 
@@ -143,7 +143,8 @@ def _versions(page: str) -> Iterator[str]:
 
     yield page
     yield _INLINE.sub(" ", page)
-    yield "<pre>" + html.escape(html.unescape(_TAG.sub("\n", _UNSEEN.sub("", page))))
+    words = html.unescape(_TAG.sub("\n", _UNSEEN.sub("", page)))
+    yield "<br>".join(html.escape(line) for line in words.split("\n") if line.strip())
 
 
 @dataclass(frozen=True, slots=True)

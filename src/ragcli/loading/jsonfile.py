@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 
-import orjson
-
 from ragcli.errors import LoadError
-from ragcli.jsonl import dumps, loads
+from ragcli.jsonl import dumps
 from ragcli.loading.fields import Missing, text_key, to_document
 from ragcli.loading.jsonlines import documents
+from ragcli.loading.numbers import indented, loads_whole
 from ragcli.loading.source import Source
 from ragcli.records import Document
 
@@ -29,11 +28,11 @@ def read(source: Source) -> Iterator[Document]:
         return
     data = found.text.encode("utf-8", "replace")
     try:
-        value = loads(data)
+        value = loads_whole(data)
     except ValueError as error:
         first = data.lstrip().partition(b"\n")[0]
         try:
-            lines = isinstance(loads(first), dict)
+            lines = isinstance(loads_whole(first), dict)
         except ValueError:
             lines = False
         if not lines:
@@ -49,8 +48,7 @@ def read(source: Source) -> Iterator[Document]:
         if document is not None:
             yield document
         return
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    yield source.document(text, format="json", title=None)
+    yield source.document(indented(value), format="json", title=None)
 
 
 def _array(source: Source, items: list[object]) -> Iterator[Document]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from ragcli.errors import InputError
-from ragcli.jsonl import loads
 from ragcli.loading.encodings import choose
 from ragcli.loading.fields import Missing, to_document
+from ragcli.loading.numbers import loads_whole
 from ragcli.loading.source import HEAD, Source
 from ragcli.records import Document
 
@@ -68,7 +68,7 @@ def documents(source: Source, lines: Iterable[bytes], *, format: str) -> Iterato
         if not line.strip():
             continue
         try:
-            value = loads(line)
+            value = loads_whole(line)
             if not isinstance(value, dict):
                 raise ValueError("valid JSON, but not an object")
             if value.get("type") == "document" and "id" in value and "source" in value:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ragcli.errors import LoadError
-from ragcli.jsonl import loads
+from ragcli.loading.numbers import loads_whole
 from ragcli.loading.source import Source
 from ragcli.records import Document
 
@@ -22,7 +22,7 @@ def read(source: Source) -> Iterator[Document]:
         LoadError: it is no notebook.
     """
     try:
-        notebook = loads(source.text().text.encode("utf-8", "replace"))
+        notebook = loads_whole(source.text().text.encode("utf-8", "replace"))
     except ValueError as error:
         raise LoadError(f"not readable as a notebook: {error}.") from error
     if not isinstance(notebook, dict):

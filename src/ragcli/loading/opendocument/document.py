@@ -16,6 +16,7 @@ from typing import Any
 from ragcli.errors import LoadError
 from ragcli.loading.ocr.pictures import Pictures, wanted
 from ragcli.loading.office.wordstyles import joined
+from ragcli.loading.opendocument.changes import without_deleted
 from ragcli.loading.opendocument.package import Package, parsed
 from ragcli.loading.opendocument.sheet import ROW, SHEET, Sheets
 from ragcli.loading.opendocument.styles import DRAW, META, OFFICE, PRESENTATION, STYLE, XLINK, Styles
@@ -233,7 +234,9 @@ class _File:
         )
 
     def _text(self) -> tuple[str, list[dict[str, Any]]]:
-        blocks = list(self._writer.blocks(self._root.find(f"{OFFICE}body/{OFFICE}text")))
+        body = self._root.find(f"{OFFICE}body/{OFFICE}text")
+        without_deleted(body)
+        blocks = list(self._writer.blocks(body))
         blocks += self._writer.notes()
         said = joined(blocks)
         blocks += [block for block in self._writer.headers(self._masters) if block not in said]
