@@ -567,6 +567,25 @@ def test_short_texts_of_many_languages(tmp_path, text, codec):
     assert document.text == text
 
 
+@pytest.mark.parametrize(
+    ("data", "charset", "said"),
+    [
+        (b"\x1b$BF|K\\\x1b(B \x1b$B-!\x1b(B", "JP", "日本 ①"),  # NEC's row 13
+        (b"\x1b$BF|K\\\x1b(IC=D\x1b(B end", "JP", "日本ﾃｽﾄ end"),
+        (b"\x1b$BF|K\\\nend", "JP", "日本\nend"),
+        ("모든 국민은 법 앞에 평등하다.".encode("iso2022_kr"), "KR", "모든 국민은 법 앞에 평등하다."),
+    ],
+)
+def test_escapes_of_old_mail(tmp_path, data, charset, said):
+    (tmp_path / "a.txt").write_bytes(data)
+    (document,), report = run(tmp_path / "a.txt")
+    assert document.text == said and not report.losses
+    head = b"From: a@example.org\nTo: b@example.org\nSubject: s\nContent-Type: text/plain; charset=ISO-2022-"
+    (tmp_path / "a.eml").write_bytes(head + charset.encode() + b"\n\n" + data)
+    (document,), _ = run(tmp_path / "a.eml")
+    assert document.text.endswith(said)
+
+
 def test_wrong_suffixes(tmp_path):
     def copied(origin: str, name: str) -> None:
         (tmp_path / name).write_bytes((DOCS / origin).read_bytes())

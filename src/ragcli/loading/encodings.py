@@ -24,6 +24,9 @@ import re
 from dataclasses import dataclass
 
 from ragcli.errors import LoadError
+from ragcli.loading import iso2022
+
+codecs.register(iso2022.find)
 
 _MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (b"\xff\xfe\x00\x00", "utf-32-le"),
@@ -51,7 +54,9 @@ _ALIASES = {  # as browsers read these names
     "shift_jis": "cp932",
     "big5": "cp950",
     "euc_kr": "cp949",
+    "iso2022_jp": iso2022.NAME,
 }
+_JAPANESE = re.compile(rb"\x1b(?:\$[@B]|\(I)")
 _SUPERSETS = {"iso8859-2": "cp1250", "iso8859-6": "cp1256"}
 _SURE_BYTES = 100
 _SURE = 0.3
@@ -135,10 +140,11 @@ def _is_chinese_utf16(data: bytes) -> bool:
 
 def canonical(name: str) -> str | None:
     """The codec that a declared name means, or None when there is none; ``gb2312`` means ``gb18030``."""
+    name = name.strip().strip("'\"").lower()
     try:
-        found = codecs.lookup(name.strip().strip("'\"")).name
+        found = codecs.lookup(name).name
     except (LookupError, ValueError):
-        return None
+        return canonical(name[2:]) if name.startswith("x-") else None
     try:
         "".encode(found)
     except LookupError:  # rot13 and its like are no text encodings
@@ -177,8 +183,12 @@ def choose(data: bytes, *, complete: bool, given: str | None = None, declared: s
             return found, True
         except UnicodeError:
             pass
+    if utf8 and not nul and b"\x1b$)C" in data and _decodes(data, "iso2022_kr"):
+        return "iso2022_kr", True
     if utf8 and not nul and b"\x1b$" in data and _decodes(data, "iso2022_jp_2"):
         return "iso2022_jp_2", True
+    if utf8 and not nul and _JAPANESE.search(data, 0, _WINDOW):
+        return iso2022.NAME, _decodes(data, iso2022.NAME)
     if utf8 and _HZ.search(data, 0, _WINDOW) and _decodes(data, "hz"):
         return "hz", True
     if not _few_controls(data) or data.count(b"\0") * 1000 > len(data):
