@@ -536,3 +536,20 @@ def test_the_command_says_what_is_missing(tmp_path):
     done = command("load", "--ocr", "never", tmp_path / "a.pdf")
     assert done.returncode == 3
     assert b"the text of page 1 is garbled" in done.stderr
+
+
+def test_text_that_runs_to_the_left():
+    (found,), _ = loaded((DATA / "loading" / "right_to_left.pdf").read_bytes())
+    assert found.text.split("\n")[:4] == [
+        "כל בני אדם נולדו בני חורין ושווים בערכם ובזכויותיהם",
+        "בשנת 2024 הוצג תקן Unicode 15 (גרסה חדשה) בירושלים",
+        "يولد جميع الناس أحراراً متساوين في الكرامة والحقوق",
+        "في عام 2024 صدر الإصدار 15.1 من Unicode رسمياً",
+    ]
+    assert "| אברהם לוי | תל אביב יפו |" in found.text
+    (found,), _ = loaded((DATA / "loading" / "two_directions.pdf").read_bytes())
+    assert found.text.split("\n") == [
+        "English sentence with שלום עולם inside it and more words.",
+        "An English report quotes the phrase مرحبا بالعالم الجميل in the middle.",
+        "Plain English line.",
+    ]

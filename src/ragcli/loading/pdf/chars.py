@@ -17,6 +17,8 @@ from functools import lru_cache
 from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ragcli.loading.pdf import bidi
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -30,9 +32,7 @@ _GAP = 1.0  # heights of a line between two pieces of it
 _FLAT = 0.4  # of the usual height of a word
 _SAMPLE = 48  # characters of a page that are asked whether their font says what they show
 _MOST = 500_000  # characters of one page
-RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 _HALF = re.compile("[\ud800-\udfff]")
-_BREAK = re.compile(r"(?<!\s)\s*[\r\n]\s*")
 
 
 Span = tuple[int, int]
@@ -66,7 +66,7 @@ class Chars:
         self.unmapped = 0.0  # share of characters whose font does not say what they show
         self.turned = 0  # degrees: drawings have to be turned by as much, see `turn`
         self.left_out = 0  # characters outside the page
-        self._raw = address(layer)
+        self.handle = address(layer)
         self._halves = False
         count = min(layer.count_chars(), _MOST)
         if count > 0:
@@ -78,7 +78,7 @@ class Chars:
         if len(text) != count:  # some are halves of one, or none at all: ask one by one
             code = raw("FPDFText_GetUnicode", ctypes.c_uint, ctypes.c_int)
             text = "".join(
-                chr(c) if 0 < c <= 0xFFFF else "\ufffd" for c in map(code, repeat(self._raw, count), range(count))
+                chr(c) if 0 < c <= 0xFFFF else "\ufffd" for c in map(code, repeat(self.handle, count), range(count))
             )
             self._halves = _HALF.search(text) is not None
         return text.replace("\ufffe", "\x02")  # PDFium's mark of a hyphen at a line end
@@ -98,7 +98,7 @@ class Chars:
         found = np.zeros((count, 4), np.float32)  # FS_RECTF: left, top, right, bottom
         base = found.ctypes.data
         box = raw("FPDFText_GetLooseCharBox", ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
-        deque(map(box, repeat(self._raw, count), numbers, range(base, base + 16 * count, 16)), 0)
+        deque(map(box, repeat(self.handle, count), numbers, range(base, base + 16 * count, 16)), 0)
         if not np.isfinite(found).all():
             found = np.nan_to_num(found, nan=0.0, posinf=1e6, neginf=-1e6)
         out = np.empty_like(found)
@@ -165,10 +165,12 @@ class Chars:
         sample = spans[:: max(1, len(spans) // _SAMPLE)].tolist()
         asked = [(start + end - 1) // 2 for start, end in sample]
         error = raw("FPDFText_HasUnicodeMapError", ctypes.c_int, ctypes.c_int)
-        unmapped = sum(end - start for (start, end), at in zip(sample, asked, strict=True) if error(self._raw, at) == 1)
+        unmapped = sum(
+            end - start for (start, end), at in zip(sample, asked, strict=True) if error(self.handle, at) == 1
+        )
         self.unmapped = unmapped / sum(end - start for start, end in sample)
         angle = raw("FPDFText_GetCharAngle", ctypes.c_float, ctypes.c_int)
-        angles = [angle(self._raw, at) for at in asked[:: max(1, len(asked) // 16)]]
+        angles = [angle(self.handle, at) for at in asked[:: max(1, len(asked) // 16)]]
         turns = Counter(-round(math.degrees(value) / 90) % 4 * 90 for value in angles if value >= 0)
         self.turned = turns.most_common(1)[0][0] if turns else 0
         if self.turned == 0:
@@ -246,6 +248,12 @@ def _pieces(chars: Chars, spans: Spans, boxes: Floats) -> tuple[list[Piece], lis
     import numpy as np
 
     text = chars.text
+    if (order := bidi.rows(text, spans, boxes) if bidi.RTL.search(text) else None) is not None:
+        spans, boxes = spans[order], boxes[order]
+        for at, (start, end) in enumerate(spans.tolist()):
+            if end - start > 2 and not text[start:end].isalpha():  # its ends may not be the ends of its letters
+                each = chars.boxes(range(start, end))
+                boxes[at, 0, 0], boxes[at, 1, 2] = each[:, 0].min(), each[:, 2].max()
     turned = _running_aslant(spans, boxes)
     aside: list[str] = []
     if turned.any():
@@ -280,8 +288,9 @@ def _pieces(chars: Chars, spans: Spans, boxes: Floats) -> tuple[list[Piece], lis
             # A superscript or an accent may stand first: the line is where its usual word is.
             size = sorted(heights[start:end])[(end - start) // 2]
             usual = heights.index(size, start, end)
-        if not said.isascii() and RTL.search(said):
+        if order is not None and _is_turned(text, words[start:end]):
             said = _logical(chars, words[start:end])
+            first, last = min(words[start:end])[0], max(words[start:end])[1]
         elif "\n" in said or "\r" in said or (raised and not raised.keys().isdisjoint(range(start, end))):
             whole = [raised.get(at) or text[slice(*words[at])] for at in range(start, end)]
             sides = zip(left[start:end].tolist(), right[start:end].tolist(), heights[start:end], strict=True)
@@ -368,40 +377,24 @@ def _joined(
     return out
 
 
+def _is_turned(text: str, spans: list[list[int]]) -> bool:
+    """Whether the words of a piece are not in the order of the text, or some of them run to the left."""
+    back = any(one[0] > other[0] for one, other in pairwise(spans))
+    return back or any(bidi.RTL.search(text, start, end) for start, end in spans)
+
+
 def _logical(chars: Chars, spans: list[list[int]]) -> str:
-    """The text of a right-to-left piece as it is read; PDFium's own order where the places bear it out."""
-    import unicodedata
+    """The text of a piece that runs to the left, or partly does, as it is read."""
+    text = chars.text
+    made = raw("FPDFText_IsGenerated", ctypes.c_int, ctypes.c_int)
 
-    import numpy as np
+    def spaced(one: int, other: int) -> bool:
+        first, last = sorted((spans[one], spans[other]))
+        between = range(first[1], last[0])
+        return len(between) < 3 and any(text[at] in " \xa0" and made(chars.handle, at) == 0 for at in between)
 
-    at = [one for start, end in spans for one in range(start, end)]
-    ink = chars.boxes(at)
-    said = [chars.text[one] for one in at]
-    middles = (ink[:, 0] + ink[:, 2]) / 2
-    letters = np.array([bool(RTL.match(c)) and not unicodedata.combining(c) for c in said])
-    steps = np.diff(middles[letters])
-    if not len(steps) or (steps > 0.5).sum() <= 0.1 * len(steps):
-        return _BREAK.sub(" ", chars.text[at[0] : at[-1] + 1])
-    bases = [n for n, c in enumerate(said) if not unicodedata.combining(c)]
-    order = sorted(bases, key=lambda n: -middles[n])
-    marks: dict[int, list[str]] = {}
-    places = middles[bases]
-    for n, c in enumerate(said):
-        if unicodedata.combining(c):
-            marks.setdefault(bases[int(np.argmin(abs(places - middles[n])))], []).append(c)
-    out: list[str] = []
-    run: list[str] = []  # what runs to the right inside: numbers and Latin words
-    last = None
-    for n in order:
-        gap = last is not None and float(ink[last, 0] - ink[n, 2]) > 0.12 * float(ink[n, 3] - ink[n, 1])
-        glyph = said[n] + "".join(marks.get(n, ()))
-        if said[n].isascii() and (said[n].isalnum() or (run and said[n] in ".,:/-%")):
-            run.insert(0, glyph + (" " if gap and run else ""))
-            if gap and len(run) == 1:
-                out.append(" ")
-        else:
-            out += run
-            run = []
-            out.append((" " if gap else "") + glyph)
-        last = n
-    return "".join(out + run)
+    edges = [0]
+    for start, end in spans:
+        edges.append(edges[-1] + end - start)
+    boxes = chars.boxes([at for start, end in spans for at in range(start, end)])
+    return bidi.read([text[start:end] for start, end in spans], [boxes[a:b] for a, b in pairwise(edges)], spaced)

@@ -13,7 +13,8 @@ from statistics import median
 from typing import NamedTuple
 
 from ragcli.loading.layout import Box, reading_order
-from ragcli.loading.pdf.chars import APPENDED, RTL, Piece, glue
+from ragcli.loading.pdf.bidi import RTL
+from ragcli.loading.pdf.chars import APPENDED, Piece, glue
 
 _CJK = re.compile(r"[\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _GOES_ON = re.compile(r"[\u3400-\u9fff，、]\n[\u3400-\u9fff]")  # from one line of Chinese to the next
