@@ -666,6 +666,8 @@ def test_numbers_of_json_stay_as_they_are(tmp_path):
     (tmp_path / "b.jsonl").write_text('{"text": "one", "score": NaN, "big": 18446744073709551616, "small": 7}\n')
     (document,), report = run(tmp_path / "b.jsonl")
     assert document.metadata == {"score": "NaN", "big": "18446744073709551616", "small": 7} and not report.losses
+    (tmp_path / "e.json").write_text('["half \\ud83d", 18446744073709551616]')
+    assert run(tmp_path / "e.json")[0][0].text == '[\n  "half \ufffd",\n  18446744073709551616\n]'
     (tmp_path / "c.json").write_text("[" * 100_000)
     assert "not readable as JSON" in run(tmp_path / "c.json")[1].losses[0]["reason"]
     (tmp_path / "d.json").write_text("[1e5," * 100_000)

@@ -42,6 +42,7 @@ def test_lone_surrogate_escape_is_read():
         (b'{"type":"result","id":"1","query":"q"}', "expected a chunk record"),
         (b'{"type":"chunk","id":"1"}', "has no 'document_id'"),
         (b'{"type":"chunk","id":1,"document_id":"d","source":"s","text":"","start":0,"end":0}', "must be a string"),
+        (b'{"type":"chunk","id":"1","document_id":"d","source":"s","text":"","start":0,"end":0,"pages":"x"}', "a list"),
         (b'{"type":"chunk","id":"1","document_id":"d","source":"s","text":"abc","start":0,"end":2}', "do not fit"),
         (b'{"type":"chunk","id":"1","document_id":"d","source":"s","text":"","start":true,"end":0}', "a whole number"),
     ],

@@ -95,7 +95,7 @@ class Record:
             if checks is not None and (
                 not isinstance(value, checks) or (isinstance(value, bool) and bool not in checks)
             ):
-                wanted = " or ".join(_NAMES[kind] for kind in checks if kind is not float)
+                wanted = " or ".join(_NAMES[kind] for kind in checks if kind not in (float, tuple))
                 raise InputError(f"'{name}' of the {cls.type} record must be {wanted}, not {_describe(value)}")
             values[name] = value
         extra = {key: value for key, value in data.items() if key not in known and key != "type"}

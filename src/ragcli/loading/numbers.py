@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from ragcli.jsonl import loads
+from ragcli.jsonl import clean, loads
 
 _ODD = re.compile(rb"[\s:,\[]-?\d[\d.]{15}|[\s:,\[]-?[\d.]+[eE]|NaN|Infinity")
 _SAFE = 1 << 63
@@ -28,9 +28,18 @@ def loads_whole(data: bytes) -> Any:
     if not _ODD.search(data):
         return loads(data)
     try:
-        return json.loads(data, parse_int=_whole, parse_float=_broken, parse_constant=Number)
+        value = json.loads(data, parse_int=_whole, parse_float=_broken, parse_constant=Number)
+        return _cleaned(value) if b"\\u" in data else value  # halves of characters
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(item) for key, item in value.items()}
+    return clean(value) if isinstance(value, str) and not isinstance(value, Number) else value
 
 
 def indented(value: Any) -> str:
