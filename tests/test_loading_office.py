@@ -21,6 +21,7 @@ import pytest
 from compound import compound
 from conftest import DATA
 from ragcli.errors import LoadError
+from ragcli.loading import load as load_files
 from ragcli.loading.formats import identify, loader
 from ragcli.loading.mail.compressedrtf import decompressed
 from ragcli.loading.ocr import available
@@ -710,3 +711,25 @@ def test_damaged_bytes(name, monkeypatch):
             loaded(name, bytes(damaged), password="encrypted")
         except LoadError:
             pass
+
+
+def test_what_an_eq_field_shows(tmp_path):
+    from docx import Document
+    from docx.oxml import parse_xml
+
+    made = Document()
+    paragraph = made.add_paragraph("before ")._p
+    runs = [
+        '<w:fldChar w:fldCharType="begin"/>', "<w:instrText> EQ \\o\\ad(\\s\\up 9(pin),</w:instrText>",
+        "<w:instrText>base)</w:instrText>", '<w:fldChar w:fldCharType="end"/>', "<w:t> and </w:t>",
+        '<w:fldChar w:fldCharType="begin"/>', "<w:instrText> PAGE </w:instrText>",
+        '<w:fldChar w:fldCharType="separate"/>', "<w:t>7</w:t>", '<w:fldChar w:fldCharType="end"/>',
+    ]  # fmt: skip
+    space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    for run in runs:
+        paragraph.append(parse_xml(f"<w:r {space}>{run}</w:r>"))
+    made.save(tmp_path / "a.docx")
+    (found,) = load_files([tmp_path / "a.docx"])
+    assert found.text == "before base(pin) and 7"
+    (found,) = load_files([DATA / "loading" / "ruby.doc"])
+    assert found.text == "前漢字(かんじ)後"

@@ -18,6 +18,7 @@ from ragcli.loading.markup import table
 from ragcli.loading.office.compound import OlderError, compound
 from ragcli.loading.office.docfile import Properties, WordFile
 from ragcli.loading.office.drawing import linked, settled
+from ragcli.loading.office.fields import equation
 from ragcli.loading.office.wordstyles import joined, marked
 from ragcli.loading.rtf.symbols import usual
 
@@ -154,7 +155,10 @@ class _Writer:
                 code, words = codes.pop(), "".join(out.pop())
                 if code is not None:
                     address = _HYPERLINK.match(code)
-                    out[-1].append(linked(words, address[1]) if address else words)
+                    words = linked(words, address[1]) if address else words
+                else:
+                    words = equation(words)
+                out[-1].append(words)
             elif char == "\x02":
                 out[-1].append(self._file.marks.get(at, ""))
             else:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ragcli.loading.markup import table
 from ragcli.loading.ocr.pictures import Pictures, alternative, wanted
 from ragcli.loading.office.drawing import chart, diagram, linked, settled
+from ragcli.loading.office.fields import equation
 from ragcli.loading.office.formulas import formula
 from ragcli.loading.office.objects import embedded
 from ragcli.loading.office.ooxml import DGM, MC, A, C, M, Package, R, W, is_on, number
@@ -26,7 +27,7 @@ _V = "{urn:schemas-microsoft-com:vml}"
 _O = "{urn:schemas-microsoft-com:office:office}"
 _WP = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing}"
 _SKIPPED = frozenset(
-    [*(f"{W}{name}" for name in ("del", "moveFrom", "pPr", "rPr", "instrText", "delText", "delInstrText", "sectPr",
+    [*(f"{W}{name}" for name in ("del", "moveFrom", "pPr", "rPr", "delText", "delInstrText", "sectPr",
                                  "tblPr", "tblGrid", "sdtPr", "sdtEndPr", "rubyPr", "rt", "smartTagPr", "customXmlPr")),
      f"{MC}Fallback"]
 )  # fmt: skip
@@ -39,7 +40,7 @@ _KINDS = {
     f"{W}sym": "symbol", f"{W}footnoteReference": "note", _ENDNOTE: "note", f"{W}hyperlink": "link",
     f"{W}ruby": "ruby", f"{W}ffData": "form", f"{_V}textpath": "letters", f"{W}object": "object",
     f"{W}txbxContent": "box", f"{A}blip": "picture", f"{_V}imagedata": "picture", f"{_WP}docPr": "alternative",
-    f"{C}chart": "chart", f"{DGM}relIds": "diagram",
+    f"{C}chart": "chart", f"{DGM}relIds": "diagram", f"{W}fldChar": "field", f"{W}instrText": "instruction",
 }  # fmt: skip
 _CHARACTERS = {"tab": "\t", "break": "\n", "hyphen": "-"}
 _REFERENCES = {"picture": (f"{R}embed", f"{R}id"), "diagram": (f"{R}dm",)}
@@ -99,6 +100,7 @@ class _Writer:
         self._main = main
         self._part = main  # whose relations hold just now
         self._pictures = pictures
+        self._instruction = ""  # of the field that has begun
         self._styles = Styles(package.related(main, "styles"))
         self._numbering = Numbering.of(package.related(main, "numbering"))
         self.objects: dict[str, str] = {}
@@ -293,6 +295,10 @@ class _Writer:
                 yield _CHARACTERS[kind]
             elif kind == "formula":
                 yield formula(child)
+            elif kind == "instruction":
+                self._instruction += child.text or ""
+            elif kind == "field":
+                yield self._field(child)
             elif kind == "symbol":
                 yield symbol(child.get(f"{W}char"), child.get(f"{W}font"))
             elif kind == "note":
@@ -310,6 +316,14 @@ class _Writer:
                 places += (_Place("box", one) for one in child.iter(f"{W}txbxContent"))
             else:
                 places.append(_Place(kind, child))
+
+    def _field(self, element: Any) -> str:
+        """What a field shows that ends without a result."""
+        if element.get(f"{W}fldCharType") != "end":
+            self._instruction = ""
+            return ""
+        said, self._instruction = equation(self._instruction), ""
+        return said
 
     def _ruby(self, element: Any, places: list[_Place]) -> str:
         """Characters with how they are spoken in brackets."""

@@ -6,16 +6,15 @@ import re
 from collections.abc import Callable
 
 from ragcli.loading.office.drawing import linked
+from ragcli.loading.office.fields import equation
 from ragcli.loading.office.page_headers import says_something
 from ragcli.loading.rtf import codec as rtf_codec
 from ragcli.loading.rtf.flow import Flow, Place, string
 from ragcli.loading.rtf.head import Head
 from ragcli.loading.rtf.tokens import Handler, State
 
-_RUBY = re.compile(r"\\s\s*\\up\s*\d*\s*\((.*?)\)\s*[,;](.*?)\)?$", re.S)
 _ADDRESS = re.compile(r'HYPERLINK\s+"([^"]+)"')
 _IN_PICTURE = re.compile(rb"[{}]|\\bin(\d{1,10}) ?|\\[a-zA-Z]{1,32}-?\d{0,10} ?|\\.", re.S)
-_ARGUMENT = re.compile(r"\\[a-z*]+\s*\d*|[(){}]", re.I)
 
 _CHARACTERS = {
     b"tab": "\t", b"line": "\n", b"lbr": "\n", b"emdash": "—", b"endash": "–", b"bullet": "•", b"lquote": "‘",
@@ -417,9 +416,4 @@ def _shown(field: _Field) -> str:
         return "☑" if field.choice == 1 else "☐"
     if kind == "FORMDROPDOWN" and field.choices:
         return field.choices[min(field.choice, len(field.choices) - 1)]
-    if kind == "EQ":
-        ruby = _RUBY.search(said)
-        if ruby:
-            return f"{_ARGUMENT.sub('', ruby[2]).strip()}({_ARGUMENT.sub('', ruby[1]).strip()})"
-        return " ".join(_ARGUMENT.sub(" ", said.partition(" ")[2]).replace(",", " ").split())
-    return ""
+    return equation(said)
