@@ -299,6 +299,7 @@ class _Writer:
                 self._instruction += child.text or ""
             elif kind == "field":
                 yield self._field(child)
+                yield from self._pieces(child, places)
             elif kind == "symbol":
                 yield symbol(child.get(f"{W}char"), child.get(f"{W}font"))
             elif kind == "note":
