@@ -651,6 +651,18 @@ def test_nothing_of_a_page_is_lost(tmp_path, page, said):
         assert document.text == said
 
 
+def test_what_looks_like_navigation_is_counted(tmp_path):
+    (tmp_path / "a.html").write_text("<nav>Home</nav><nav> </nav><p>words</p><footer>Imprint</footer>")
+    (document,), report = run(tmp_path / "a.html")
+    assert document.text == "words"
+    assert [(loss["kind"], loss["reason"]) for loss in report.losses] == [
+        ("skipped", "2 elements left out: nav, aside or footer")
+    ]
+    (document,), report = run(DOCS / "wiki_duck.html")
+    (reason,) = (loss["reason"] for loss in report.losses if loss["kind"] == "skipped" and "blocks" in loss["reason"])
+    assert reason.endswith("blocks left out: they look like navigation")
+
+
 def test_encoding_named_in_a_comment_is_none(tmp_path):
     page = "<html><!-- <meta charset=koi8-r> --><meta charset=gbk><p>中文的内容在这里"
     (tmp_path / "a.html").write_bytes(page.encode("gbk"))

@@ -78,8 +78,10 @@ _BLOCKS = frozenset(
         "caption",
     ]
 )
+_FURNITURE = frozenset(["nav", "aside", "footer"])
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LINKS = 0.5  # of a block's characters: from here on it is mostly links
+_LINKS_OF_PROSE = 0.8  # of one that ends like a sentence
 _NAMED = re.compile(
     r"(?:^|[-_\s])(?:nav|navbar|navigation|menu|sidebar|footer|breadcrumbs?|cookies?|consent|share|social|related|"
     r"recommend\w*|comments?|advert\w*|ads?|promo|banner|copyright|toolbar|pagination|pager|login|subscribe|newsletter)"
@@ -100,7 +102,7 @@ def read(source: Source) -> Iterator[Document]:
     if not _DECLARATION.sub("", page).strip():
         return
     with source.parsing("HTML"):
-        text, title, facts = markdown(page)
+        text, title, facts = markdown(page, lose=lambda reason: source.lose(reason, kind="skipped"))
     if text.strip():
         if found.encoding != "utf-8":
             facts["encoding"] = found.encoding
@@ -114,16 +116,19 @@ def declared_encoding(data: bytes) -> str | None:
     return declared[1].decode("ascii", "replace") if declared else None
 
 
-def markdown(page: str, *, whole: bool = False) -> tuple[str, str | None, dict[str, Any]]:
+def markdown(
+    page: str, *, whole: bool = False, lose: Callable[[str], None] | None = None
+) -> tuple[str, str | None, dict[str, Any]]:
     """Return a page's main content as Markdown, its title, and what its head says (author, date, language).
 
     Args:
         page: the HTML.
         whole: all of it is content: nothing that looks like boilerplate is looked for.
+        lose: told what is left out.
     """
     page = _ENDS.sub("<div></div>", _DECLARATION.sub("", page))
     tree = _parsed(page)
-    return _content(page, tree, whole), _title(tree), _facts(tree)
+    return _content(page, tree, whole, lose), _title(tree), _facts(tree)
 
 
 def _parsed(page: str) -> Any:
@@ -156,13 +161,18 @@ class _Block:
     heading: int = 0
 
 
-def _content(page: str, tree: Any, whole: bool) -> str:
-    blocks = _blocks(tree)
+def _content(page: str, tree: Any, whole: bool, lose: Callable[[str], None] | None) -> str:
+    blocks, furniture = _blocks(tree)
+    all_blocks = len(blocks)
     if not whole and any(block.doubtful for block in blocks):
         kept = Counter(_WORD.findall(_main(page)))
         wanted = Counter(word for block in blocks if not block.doubtful for word in _WORD.findall(block.text))
         if sum((wanted & kept).values()) >= _KEPT * sum(wanted.values()):
             blocks = [block for block in blocks if not block.doubtful or _holds(kept, block.text)]
+    if lose is not None and furniture:
+        lose(f"{furniture} {'element' if furniture == 1 else 'elements'} left out: nav, aside or footer")
+    if lose is not None and len(blocks) < all_blocks:
+        lose(f"{all_blocks - len(blocks)} of its {all_blocks} blocks left out: they look like navigation")
     text = before = ""
     for at, block in enumerate(blocks):
         if whole or not _stands_alone(blocks, at):
@@ -230,14 +240,14 @@ def _is_hidden(element: Any) -> bool:
     )
 
 
-def _blocks(tree: Any) -> list[_Block]:
-    """The visible text of a page as blocks of Markdown."""
+def _blocks(tree: Any) -> tuple[list[_Block], int]:
+    """The visible text of a page as blocks of Markdown, and how many elements of navigation are left out."""
     writer = _Writer()
     body = tree.find("body")
     writer.write(tree if body is None else body)
     for rest in body.itersiblings() if body is not None else ():
         writer.write(rest)
-    return writer.blocks
+    return writer.blocks, writer.furniture
 
 
 class _Writer:
@@ -245,6 +255,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self.blocks: list[_Block] = []
+        self.furniture = 0
         self._line: list[tuple[str, bool]] = []  # text, and whether it is a link's
         self._todo: list[Callable[[], None]] = []  # the next at the end
 
@@ -261,11 +272,14 @@ class _Writer:
         self._line.clear()
         if text:
             heading = mark.count("#")
-            doubtful = doubtful or (not heading and linked >= _LINKS * len(text))
+            sentence = text[-1] in ".。!！?？"
+            doubtful = doubtful or (not heading and linked >= (_LINKS_OF_PROSE if sentence else _LINKS) * len(text))
             self.blocks.append(_Block(mark + text, doubtful, heading))
 
     def _element(self, element: Any, mark: str, link: bool, doubtful: bool) -> None:
         if _is_hidden(element):
+            if element.tag in _FURNITURE and element.text_content().strip():
+                self.furniture += 1
             return
         tag, line = element.tag, self._line
         if tag not in ("body", "html", "main", "article"):
