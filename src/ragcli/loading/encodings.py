@@ -101,7 +101,7 @@ def looks_like_text(head: bytes) -> bool:
     if any(head.startswith(mark) for mark, _ in _MARKS):
         return True
     if b"\0" in head:
-        return _utf16(head) is not None or head.count(b"\0") * 1000 <= len(head)
+        return _utf16(head) is not None or _utf32(head) is not None or head.count(b"\0") * 1000 <= len(head)
     return _few_controls(head) or _is_chinese_utf16(head)
 
 
@@ -124,6 +124,17 @@ def _utf16(data: bytes) -> str | None:
         if common > best and len(usual.findall(text)) >= 0.97 * len(text):
             best, codec = common, name
     return codec if best >= 0.1 else None
+
+
+def _utf32(data: bytes) -> str | None:
+    """The byte order of UTF-32 without a mark, or None: hardly any other bytes are valid as it."""
+    window = data[: _WINDOW // 4 * 4]
+    window = window[: len(window) // 4 * 4]
+    for name in ("utf-32-le", "utf-32-be"):
+        if len(window) >= _LEAST_UTF16 and _decodes(window, name):
+            text = window.decode(name)
+            return name if len(_SPACED.findall(text)) >= 0.97 * len(text) else None
+    return None
 
 
 def _is_chinese_utf16(data: bytes) -> bool:
@@ -177,6 +188,8 @@ def choose(data: bytes, *, complete: bool, given: str | None = None, declared: s
         return found, True
     if (nul or (not utf8 and not _few_controls(data) and _is_chinese_utf16(data))) and (units := _utf16(data)):
         return units, nul
+    if nul and len(data) % 4 == 0 and (wide := _utf32(data)):
+        return wide, True
     if declared and (found := canonical(declared)) and sequences < _SURE_SEQUENCES and not nul:
         try:
             codecs.getincrementaldecoder(found)("strict").decode(data, complete)
