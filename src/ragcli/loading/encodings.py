@@ -102,7 +102,7 @@ def looks_like_text(head: bytes) -> bool:
         return True
     if b"\0" in head:
         return _utf16(head) is not None or _utf32(head) is not None or head.count(b"\0") * 1000 <= len(head)
-    return _few_controls(head) or _is_chinese_utf16(head)
+    return _few_controls(head) or _chinese_utf16(head) is not None
 
 
 def _few_controls(data: bytes) -> bool:
@@ -137,16 +137,16 @@ def _utf32(data: bytes) -> str | None:
     return None
 
 
-def _is_chinese_utf16(data: bytes) -> bool:
-    """Whether a text without a blank or a line end, so without a zero byte, is UTF-16: nearly all of it is common."""
+def _chinese_utf16(data: bytes) -> str | None:
+    """The byte order of UTF-16 without a blank or a line end, so without a zero byte: nearly all of it is common."""
     found = _utf16(data) if len(data) >= _LEAST_UTF16 else None
     if found is None:
-        return False
+        return None
     text = data[: _WINDOW // 4 * 2].decode(found, "replace")
     for codec, last in (("gb2312", 0xD7), ("big5", 0xC6), ("euc_kr", 0xC8)):  # the common ones come first
         if sum(lead <= last for lead in text.encode(codec, "ignore")[::2]) >= 0.9 * len(text):
-            return True
-    return False
+            return found
+    return None
 
 
 def canonical(name: str) -> str | None:
@@ -186,8 +186,10 @@ def choose(data: bytes, *, complete: bool, given: str | None = None, declared: s
     sequences = len(_SEQUENCE.findall(data, 0, _WINDOW)) if utf8 and not nul else 0
     if given and (found := canonical(given)) and sequences < _SURE_SEQUENCES:
         return found, True
-    if (nul or (not utf8 and not _few_controls(data) and _is_chinese_utf16(data))) and (units := _utf16(data)):
-        return units, nul
+    if nul and (units := _utf16(data)):
+        return units, True
+    if not nul and not utf8 and not _few_controls(data) and (units := _chinese_utf16(data)):
+        return units, False
     if nul and len(data) % 4 == 0 and (wide := _utf32(data)):
         return wide, True
     if declared and (found := canonical(declared)) and sequences < _SURE_SEQUENCES and not nul:

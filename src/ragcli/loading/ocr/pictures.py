@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from ragcli.loading.source import Source
+
+_T = TypeVar("_T")
 
 _NAMES = (".png", ".jpg", ".jpeg", ".gif", ".emf", ".wmf", ".svg", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -75,3 +80,22 @@ def wanted(source: Source, *, blank: bool) -> bool:
 
     ocr = source.options.ocr
     return ocr == "always" or (ocr == "auto" and blank and available())
+
+
+def with_pictures(source: Source, write: Callable[[Pictures], _T], is_blank: Callable[[_T], bool]) -> _T:
+    """Write a document, its pictures too where they are asked for, or where there is nothing else; report the rest.
+
+    Args:
+        source: the document.
+        write: writes it with what reads or counts its pictures; called again where they are to be read after all.
+        is_blank: whether what was written holds no text.
+    """
+    pictures = Pictures(source, reading=wanted(source, blank=False))
+    made = write(pictures)
+    if pictures.left_out and is_blank(made) and wanted(source, blank=True):
+        pictures = Pictures(source, reading=True)
+        made = write(pictures)
+    pictures.close()
+    if pictures.left_out and is_blank(made):
+        source.lose("no text in it, where there are pictures", kind="warning")
+    return made

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ragcli.loading.markup import table
-from ragcli.loading.ocr.pictures import Pictures, alternative, wanted
+from ragcli.loading.ocr.pictures import Pictures, alternative, with_pictures
 from ragcli.loading.office.drawing import chart, diagram, linked, settled
 from ragcli.loading.office.fields import equation
 from ragcli.loading.office.formulas import formula
@@ -56,13 +56,12 @@ def read(source: Source) -> Iterator[Document]:
     with source.parsing("DOCX"):
         package = Package(source, "DOCX")
         body = package.main("officeDocument", "word/document.xml")
-        pictures = Pictures(source, reading=wanted(source, blank=False))
-        writer = _Writer(source, package, body, pictures)
-        text = usual(writer.text())
-        if not text.strip() and pictures.left_out and wanted(source, blank=True):
-            pictures = Pictures(source, reading=True)
-            text = _Writer(source, package, body, pictures).text()
-        pictures.close()
+
+        def write(pictures: Pictures) -> tuple[str, _Writer]:
+            writer = _Writer(source, package, body, pictures)
+            return usual(writer.text()), writer
+
+        text, writer = with_pictures(source, write, lambda made: not made[0].strip())
         facts: dict[str, Any] = package.facts()
     title, author = facts.pop("title", None), facts.pop("author", None)
     if text.strip():
@@ -72,8 +71,6 @@ def read(source: Source) -> Iterator[Document]:
         if author == "python-docx":  # what its template says
             author = None
         yield source.document(text, format="docx", title=title, metadata={"author": author, **facts})
-    elif pictures.left_out:
-        source.lose("no text in it, where there are pictures", kind="warning")
     for name, kind in writer.objects.items():
         data = package.data(name)
         found = embedded(source, name, data, kind) if data is not None else None

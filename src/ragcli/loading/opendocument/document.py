@@ -10,11 +10,11 @@ import base64
 import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ragcli.errors import LoadError
-from ragcli.loading.ocr.pictures import Pictures, wanted
+from ragcli.loading.ocr.pictures import Pictures, wanted, with_pictures
 from ragcli.loading.office.wordstyles import joined
 from ragcli.loading.opendocument.changes import without_deleted
 from ragcli.loading.opendocument.package import Package, parsed
@@ -46,7 +46,9 @@ def read(source: Source) -> Iterator[Document]:
             inner = package.data(package.whole)
         else:
             inner = None
-            documents = _with_pictures(source, lambda pictures: _from_package(source, package, pictures))
+            documents = with_pictures(
+                source, lambda pictures: list(_from_package(source, package, pictures)), lambda made: not made
+            )
     if inner is not None:
         yield from instead(source, inner, suffix=source.suffix)
     else:
@@ -67,24 +69,11 @@ def read_flat(source: Source, root: Any) -> Iterator[Document]:
         kind = _kind(root)
         facts = root.find(f"{OFFICE}meta")
 
-        def made(pictures: Pictures) -> Iterator[Document]:
-            return _File(source, kind, root, root, facts, _Inside(), pictures).documents(_walked(root))
+        def write(pictures: Pictures) -> list[Document]:
+            return list(_File(source, kind, root, root, facts, _Inside(), pictures).documents(_walked(root)))
 
-        documents = _with_pictures(source, made)
+        documents = with_pictures(source, write, lambda made: not made)
     yield from documents
-
-
-def _with_pictures(source: Source, made: Callable[[Pictures], Iterator[Document]]) -> list[Document]:
-    """The documents of a file; its pictures are read too where that is asked for, or where there is nothing else."""
-    pictures = Pictures(source, reading=wanted(source, blank=False))
-    documents = list(made(pictures))
-    if not documents and pictures.left_out and wanted(source, blank=True):
-        pictures = Pictures(source, reading=True)
-        documents = list(made(pictures))
-    pictures.close()
-    if not documents and pictures.left_out:
-        source.lose("no text in it, where there are pictures", kind="warning")
-    return documents
 
 
 class _Inside:

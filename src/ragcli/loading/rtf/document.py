@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ragcli.errors import LoadError
 from ragcli.loading.encodings import canonical, choose
-from ragcli.loading.ocr.pictures import Pictures, wanted
+from ragcli.loading.ocr.pictures import Pictures, with_pictures
 from ragcli.loading.office.drawing import settled
 from ragcli.loading.office.wordstyles import joined
 from ragcli.loading.rtf.codec import WESTERN
@@ -52,12 +52,11 @@ def read(source: Source) -> Iterator[Document]:
         LoadError: it is no RTF.
     """
     with source.parsing("RTF"):
-        pictures = Pictures(source, reading=wanted(source, blank=False))
-        found = to_markdown(source.data(), encoding=source.options.encoding, pictures=pictures)
-        if not found.text.strip() and pictures.left_out and wanted(source, blank=True):
-            pictures = Pictures(source, reading=True)
-            found = to_markdown(source.data(), encoding=source.options.encoding, pictures=pictures)
-    pictures.close()
+
+        def write(pictures: Pictures) -> Text:
+            return to_markdown(source.data(), encoding=source.options.encoding, pictures=pictures)
+
+        found = with_pictures(source, write, lambda made: not made.text.strip())
     for kind, reason in found.losses:
         source.lose(reason, kind=kind)
     if found.text.strip():
@@ -66,8 +65,6 @@ def read(source: Source) -> Iterator[Document]:
             title = heading[1]
         metadata = {key: value for key, value in found.info.items() if key != "title"}
         yield source.document(found.text, format="rtf", title=title, metadata=metadata)
-    elif pictures.left_out:
-        source.lose("no text in it, where there are pictures", kind="warning")
 
 
 def to_markdown(data: bytes, *, encoding: str | None = None, pictures: Pictures | None = None) -> Text:

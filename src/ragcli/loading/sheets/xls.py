@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ragcli.errors import LoadError
 from ragcli.loading.encodings import canonical, choose
-from ragcli.loading.ocr.pictures import Pictures, wanted
+from ragcli.loading.ocr.pictures import Pictures, with_pictures
 from ragcli.loading.office.compound import compound, summary
 from ragcli.loading.office.objects import held
 from ragcli.loading.parts import part
@@ -60,14 +60,12 @@ def read(source: Source) -> Iterator[Document]:
             stream = _decrypted(source, _aligned(data, stream, found.end))
             found = looked_through(stream)
         workbook = _Workbook(source, stream, found)
-        pictures = Pictures(source, reading=wanted(source, blank=False))
-        _read_pictures(found, pictures)
-        text, spans = assembled(workbook.sheets())
-        if not text and pictures.left_out and wanted(source, blank=True):
-            pictures = Pictures(source, reading=True)
+
+        def write(pictures: Pictures) -> tuple[str, list[dict[str, Any]]]:
             _read_pictures(found, pictures)
-            text, spans = assembled(workbook.sheets())
-    pictures.close()
+            return assembled(workbook.sheets())
+
+        text, spans = with_pictures(source, write, lambda made: not made[0])
     if outer.unread:
         objects = "object" if outer.unread == 1 else "objects"
         source.lose(f"{outer.unread} embedded {objects} that hold no file that can be read", kind="skipped")
@@ -75,8 +73,6 @@ def read(source: Source) -> Iterator[Document]:
         title = outer.facts.pop("title", None)
         metadata = {**outer.facts, **workbook.hidden}
         yield source.document(text, format="xls", title=title, spans=spans, metadata=metadata)
-    elif pictures.left_out:
-        source.lose("no text in it, where there are pictures", kind="warning")
     for name, content in outer.objects:
         yield from part(source, f"embeddings/{name}", content, kind="skipped")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ragcli.errors import LoadError
-from ragcli.loading.ocr.pictures import Pictures, wanted
+from ragcli.loading.ocr.pictures import Pictures, with_pictures
 from ragcli.loading.office.objects import embedded
 from ragcli.loading.office.ooxml import Package
 from ragcli.loading.parts import part
@@ -40,12 +40,9 @@ def read(source: Source) -> Iterator[Document]:
     """
     with source.parsing("XLSX"):
         workbook = _Workbook(source)
-        pictures = Pictures(source, reading=wanted(source, blank=False))
-        text, spans = assembled(workbook.sheets(pictures))
-        if not text and pictures.left_out and wanted(source, blank=True):
-            pictures = Pictures(source, reading=True)
-            text, spans = assembled(workbook.sheets(pictures))
-        pictures.close()
+        text, spans = with_pictures(
+            source, lambda pictures: assembled(workbook.sheets(pictures)), lambda made: not made[0]
+        )
         facts: dict[str, Any] = workbook.package.facts()
     workbook.report()
     title, author = facts.pop("title", None), facts.pop("author", None)
@@ -54,8 +51,6 @@ def read(source: Source) -> Iterator[Document]:
     if text:
         metadata = {"author": author, **facts, **workbook.hidden}
         yield source.document(text, format="xlsx", title=title, spans=spans, metadata=metadata)
-    elif pictures.left_out:
-        source.lose("no text in it, where there are pictures", kind="warning")
     for name in workbook.embedded():
         data = workbook.package.data(name)
         found = embedded(source, name, data) if data is not None else None
