@@ -12,10 +12,22 @@ _ragcli() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'load split embed query ask --help --version' -- "$cur"))
+    COMPREPLY=($(compgen -W 'download load split embed query ask --help --version' -- "$cur"))
     return
   fi
   case ${COMP_WORDS[1]} in
+    download)
+      case $prev in
+        --source) COMPREPLY=($(compgen -W "auto hf modelscope built-in" -- "$cur")); return ;;
+        --revision) return ;;
+        --include) return ;;
+        --exclude) return ;;
+        --local-dir) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --cache-dir) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --max-workers) return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--source --revision --include --exclude --all --local-dir --cache-dir --max-workers --dry-run --offline --verify --list --remove --quiet -q --format --help' ;;
     load)
       case $prev in
         --include) return ;;

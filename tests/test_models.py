@@ -124,6 +124,7 @@ def test_a_name_is_looked_up_in_the_caches_of_the_hubs(
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "ms"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelError) as caught:
         resolve("some/model")
     assert str(tmp_path / "hf") in caught.value.message
@@ -140,6 +141,8 @@ def test_a_name_is_looked_up_in_the_caches_of_the_hubs(
     (hub / "refs").mkdir()
     (hub / "refs" / "main").write_text("abc\n")
     (snapshot / "config.json").write_text("{}")
+    assert resolve("some/model").path == scope  # a download that was killed: there are no weights
+    (snapshot / "model.safetensors").write_bytes(b"weights")
     assert resolve("some/model").path == snapshot
 
 

@@ -11,6 +11,7 @@ The tree::
     ├── TableError              1   a table that is missing, broken or not writable
     │   └── ContractError       1   a table made with another model or splitter
     ├── ServiceError            1   an endpoint that does not answer
+    │   └── HubError            1   a model hub that does not have the model, or does not deliver it
     └── GateError               4   a check that was asked for said no
 
 Anything else that is raised is a bug and stays a traceback.
@@ -24,6 +25,10 @@ USAGE = 2
 PARTIAL = 3
 GATE = 4
 INTERRUPTED = 130
+
+# What a hub can say: there is no such model, or not for everyone; no such revision; the token is refused; there is no
+# way to it; it is busy or broken; the bytes are not what they should be; the network is switched off.
+HUB_KINDS = ("missing", "gated", "revision", "token", "network", "busy", "data", "offline")
 
 
 class RagcliError(Exception):
@@ -86,6 +91,22 @@ class ContractError(TableError):
 
 class ServiceError(RagcliError):
     """An endpoint that does not answer, or answers with an error."""
+
+
+class HubError(ServiceError):
+    """A model hub that does not have what was asked for, or does not deliver it.
+
+    Args:
+        message: what happened, and where.
+        kind: one of ``HUB_KINDS``.
+        hint: what to do about it.
+        after: seconds that the hub asks to wait.
+    """
+
+    def __init__(self, message: str, kind: str, *, hint: str | None = None, after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+        self.after = after
 
 
 class GateError(RagcliError):

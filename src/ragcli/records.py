@@ -341,3 +341,18 @@ class Answer(Record):
     def _convert(cls, values: Json) -> Json:
         _records(values, "citations", Citation)
         return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model(Record):
+    """A model on disk: ``revision`` is the hub's commit, ``path`` its folder, ``bytes`` what its files take."""
+
+    type: ClassVar[str] = "model"
+
+    id: str
+    source: str
+    revision: str | None
+    path: str | None
+    files: int
+    bytes: int
+    seconds: float = 0.0

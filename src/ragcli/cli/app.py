@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ragcli import __version__
-from ragcli.cli import ask, completion, embed, load, query, split
+from ragcli.cli import ask, completion, download, embed, load, query, split
 
 app = typer.Typer(
     name="ragcli",
@@ -41,6 +41,7 @@ def _root(
     pass
 
 
+app.command("download")(download.download)
 app.command("load")(load.load)
 app.command("split")(split.split)
 app.command("embed")(embed.embed)

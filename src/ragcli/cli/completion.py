@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-_FILES = {"--report", "--prune", "--db", "--model", "--rerank"}
+_FILES = {"--report", "--prune", "--db", "--model", "--rerank", "--local-dir", "--cache-dir"}
 _HEADER = "# Completion of ragcli; made by 'ragcli completion {shell}'.\n"
 
 

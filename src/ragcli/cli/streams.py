@@ -125,19 +125,34 @@ def note(text: str) -> None:
         sys.stderr.buffer.flush()
 
 
-def show_log() -> None:
-    """Let what takes long and happens once (unpacking a model) say so on stderr."""
+def show_log(stage: str = "") -> None:
+    """Let what takes long and happens once (unpacking or downloading a model) say so on stderr.
+
+    Args:
+        stage: the name of the subcommand, where the notes are its own.
+    """
     import logging
+
+    from ragcli.models.watching import Watcher, watch_with
+
+    name = f"ragcli {stage}".strip()
 
     class Notes(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            note(f"ragcli: {record.getMessage()}")
+            note(f"{name}: {record.getMessage()}")
 
     logger = logging.getLogger("ragcli")
     if not logger.handlers:
         logger.addHandler(Notes())
         logger.setLevel(logging.INFO)
         logger.propagate = False
+
+    def bars() -> Watcher:
+        from ragcli.cli.display_models import Bars
+
+        return Bars()
+
+    watch_with(bars)
 
 
 def visible(name: str) -> str:

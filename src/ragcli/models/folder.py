@@ -1,4 +1,4 @@
-"""From a model's name to its folder: the built-in one, a path, or what a hub's cache holds.
+"""From a model's name to its folder: the built-in one, a path, what a hub's cache holds, or a download.
 
 A folder's hash is that of everything that decides its vectors. It is kept in ragcli's cache, by size and time
 of the files, so that a query does not read hundreds of megabytes to learn which model it has.
@@ -7,7 +7,9 @@ of the files, so that a query does not read hundreds of megabytes to learn which
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,9 @@ from ragcli.models import builtin
 _HASHED = (".safetensors", ".bin", ".onnx", ".onnx_data", ".gguf", ".model")
 _HASHED_NAMES = ("tokenizer.json", "vocab.txt", "config.json", "modules.json")
 _BLOCK = 1 << 20
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+\Z(?<!/\.)(?<!/\.\.)")
+
+_log = logging.getLogger("ragcli")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,56 +43,60 @@ def cache_dir() -> Path:
 
 
 def resolve(name: str | None = None) -> ModelFolder:
-    """Return the folder of a model.
+    """Return the folder of a model; one that is not on this machine is downloaded, unless the network is off.
+
+    A model that is here is used as it is: no hub is asked for a newer revision.
 
     Args:
-        name: None or ``builtin`` for the built-in one, a folder, or a hub's name that is in a local cache.
+        name: None or ``builtin`` for the built-in one, a folder, or a hub's name (owner/name).
 
     Raises:
         MissingExtraError: the built-in model is not installed.
         ModelError: there is no such model here; the message says where it was looked for.
+        HubError: no hub has it, or delivers it.
     """
+    from ragcli.models.installed import find, used
+
     if name is None or name in builtin.NAMES:
         path, content = builtin.unpack(cache_dir() / "models")
+        used(path)
         return ModelFolder(builtin.ID, path, content)
     path = Path(name).expanduser()
     if path.is_dir():
         return _folder(name, path)
     if path.exists():
         raise ModelError(f"the model {name!r} is a file, and a folder is needed.")
-    looked = [str(path)]
-    for candidate in _cached(name):
-        looked.append(str(candidate))
-        if (candidate / "config.json").is_file():
-            return _folder(name, candidate)
-    raise ModelError(
-        f"the model {name!r} is not on this machine (looked at {', '.join(looked)}).",
-        hint="Give the folder that it is in.",
-    )
+    if not _HUB_NAME.match(name):
+        raise ModelError(
+            f"the model {name!r} is not on this machine: there is no such folder.",
+            hint="Give the folder that it is in, or its name on a hub: owner/name.",
+        )
+    here = find(name)
+    whole = next((one for one in here if one.fault is None), None)
+    if whole is None:
+        from ragcli.models.downloading import download
+
+        for one in here:
+            _log.warning("the model %s in %s is not whole: %s", name, one.path, one.fault)
+        _log.info("the model %s is not on this machine; downloading it (once)", name)
+        found = download(name).path
+        assert found is not None
+        whole_path = Path(found)
+    else:
+        whole_path = whole.path
+    used(whole_path)
+    return _folder(name, whole_path)
 
 
 def _folder(name: str, path: Path) -> ModelFolder:
+    from ragcli.models.manifest import fault
+
+    broken = fault(path, weights=False)
+    if broken is not None:
+        raise ModelError(f"the model in {path} is not whole: {broken}.", hint="ragcli download brings what is missing.")
     if not (path / "config.json").is_file():
         raise ModelError(f"the folder {path} holds no model: there is no config.json in it.")
     return ModelFolder(name, path, content_hash(path))
-
-
-def _cached(name: str) -> list[Path]:
-    """Return where the caches of Hugging Face and ModelScope would hold a model."""
-    found: list[Path] = []
-    if name.count("/") != 1:
-        return found
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    home = os.environ.get("HF_HOME") or caches / "huggingface"
-    hub = Path(os.environ.get("HF_HUB_CACHE") or Path(home, "hub"), "models--" + name.replace("/", "--"))
-    try:
-        revision = (hub / "refs" / "main").read_text().strip()
-        found.append(hub / "snapshots" / revision)
-    except OSError:
-        found.append(hub)
-    scope = Path(os.environ.get("MODELSCOPE_CACHE") or Path("~/.cache/modelscope/hub").expanduser())
-    found += [scope / "models" / name, scope / name]
-    return found
 
 
 def content_hash(folder: Path) -> str:

@@ -1,0 +1,329 @@
+"""``download``: a model's name to a folder on disk, whole and compared with the hub's hashes, or an error."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragcli.errors import HubError, ModelError, UsageError
+from ragcli.models import builtin
+from ragcli.models.choosing import Candidate, ask
+from ragcli.models.fetching import fetch
+from ragcli.models.hubs.protocol import HF, MODELSCOPE, Listing, is_offline
+from ragcli.models.installed import at, find
+from ragcli.models.manifest import fault, safe_path
+from ragcli.models.places import Place, borrow, elsewhere, hf_cache, modelscope_cache, place_of
+from ragcli.models.selection import Selection, select
+from ragcli.models.watching import Watcher, watcher
+from ragcli.records import Json, Model
+
+if TYPE_CHECKING:
+    from ragcli.models.installed import Installed
+
+SOURCES = ("auto", HF, MODELSCOPE, "built-in")
+_WORKERS = 8
+_SPARE = 64 << 20  # bytes that a disk keeps beyond the model
+_TRIES_WITH_OTHER = 3
+
+_log = logging.getLogger("ragcli")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is wanted of a model, and where."""
+
+    revision: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    everything: bool = False
+    local: Path | None = None
+    cache: Path | None = None
+    workers: int = _WORKERS
+
+    def select(self, listing: Listing) -> Selection:
+        """Choose files; those with a path that leads out of the folder are refused."""
+        for file in listing.files:
+            if not safe_path(file.path):
+                raise HubError(f"{listing.repository} names a file outside of its folder: {file.path!r}.", "data")
+        return select(
+            listing.repository,
+            listing.files,
+            include=self.include,
+            exclude=self.exclude,
+            everything=self.everything,
+        )
+
+
+def download(
+    id_: str,
+    *,
+    source: str = "auto",
+    wish: Wish | None = None,
+    offline: bool = False,
+    dry_run: bool = False,
+    watched_by: Watcher | None = None,
+) -> Model:
+    """Bring a model to disk, or find that it is there.
+
+    Args:
+        id_: its name on the hubs (owner/name), or a built-in one's.
+        source: one of ``SOURCES``; auto takes the hub that delivers, and the other one where that ends to.
+        wish: which revision and files, and where to.
+        offline: send nothing; the environment's switches count, too.
+        dry_run: write nothing; the record's ``selected`` lists the files.
+        watched_by: is told of the progress.
+
+    Raises:
+        HubError: no hub has it, or delivers it; ``kind`` says why.
+        ModelError: the disk does not take it, or it is not there and nothing may be sent.
+        UsageError: options that do not make sense, or a choice that is to be made.
+    """
+    began = time.monotonic()
+    wish = wish or Wish()
+    if source == "built-in" or id_ in builtin.NAMES:
+        return _built_in(id_, source, wish, dry_run, began)
+    if id_.count("/") != 1 or not all(id_.split("/")):
+        raise UsageError(f"{id_!r} is no model's name.", hint="It takes owner/name, as in Qwen/Qwen2.5-7B-Instruct.")
+    sources = (HF, MODELSCOPE) if source == "auto" else (source,)
+    if offline or is_offline():
+        return _from_disk(id_, sources, wish, began, None)
+    candidates = ask(sources, id_, wish.revision, wish.select, lambda listing, chosen: _is_there(listing, chosen, wish))
+    usable = [one for one in candidates if one.delivers]
+    if not usable:
+        return _nowhere(id_, candidates, wish, began)
+    why = _why(usable[0], candidates)
+    if why is not None:
+        _log.info("%s: from %s, %s", id_, usable[0].title, why)
+    if dry_run:
+        return _planned(id_, usable[0], wish, why, began)
+    for number, candidate in enumerate(usable):
+        others = usable[number + 1 :]
+        try:
+            return _bring(id_, candidate, wish, bool(others), watched_by or watcher(), why, began)
+        except HubError as error:
+            if not others or error.kind in ("token", "offline"):
+                raise
+            why = f"since {error.message.rstrip('.')}"
+            _log.warning("%s: %s; goes on from %s", id_, error.message.rstrip("."), others[0].title)
+    raise AssertionError
+
+
+def _record(id_: str, listing: Listing, place: Place, chosen: Selection, began: float, **extra: object) -> Model:
+    more: Json = {key: value for key, value in extra.items() if value is not None}
+    if listing.repository != id_:
+        more["repository"] = listing.repository
+    if chosen.left_out:
+        more["left_out"] = {"files": len(chosen.left_out), "bytes": sum(one.size for one in chosen.left_out)}
+    return Model(
+        id=id_,
+        source=listing.source,
+        revision=listing.commit,
+        path=str(place.path),
+        files=len(chosen.files),
+        bytes=chosen.bytes,
+        seconds=round(time.monotonic() - began, 3),
+        extra=more,
+    )
+
+
+def _is_there(listing: Listing, chosen: Selection, wish: Wish) -> bool:
+    from ragcli.models import manifest
+
+    place = place_of(listing, wish.cache, wish.local)
+    known = manifest.read(place.path)
+    if known is None or known.revision != listing.commit or fault(place.path) is not None:
+        return False
+    return all(known.untouched(place.path, file) for file in chosen.files)
+
+
+def _why(chosen: Candidate, all_: Sequence[Candidate]) -> str | None:
+    if len(all_) == 1:
+        return None
+    if chosen.there:
+        return "where it is on disk as the hub lists it"
+    others = [one for one in all_ if one is not chosen]
+    said = [one.error.message.rstrip(".") for one in others if one.error is not None]
+    if said:
+        return "; ".join(f"since {one}" for one in said)
+    rates = [f"{one.title} with {(one.rate or 0) / 1e6:.1f} MB/s" for one in others if one.rate is not None]
+    own = f"which delivers with {(chosen.rate or 0) / 1e6:.1f} MB/s"
+    return f"{own}, {', '.join(rates)}" if rates else own
+
+
+def _planned(id_: str, candidate: Candidate, wish: Wish, why: str | None, began: float) -> Model:
+    listing, chosen = candidate.listing, candidate.selection
+    assert listing is not None and chosen is not None
+    place = place_of(listing, wish.cache, wish.local)
+    files = [
+        {"path": one.path, "bytes": one.size, "there": place.holds(listing, one) is not None} for one in chosen.files
+    ]
+    there = sum(one.size for one, said in zip(chosen.files, files, strict=True) if said["there"])
+    return _record(
+        id_, listing, place, chosen, began, reason=why, dry_run=True, to_fetch=chosen.bytes - there, selected=files
+    )
+
+
+def _bring(
+    id_: str, candidate: Candidate, wish: Wish, has_other: bool, watching: Watcher, why: str | None, began: float
+) -> Model:
+    hub, listing, chosen = candidate.hub, candidate.listing, candidate.selection
+    assert hub is not None and listing is not None and chosen is not None
+    place = place_of(listing, wish.cache, wish.local)
+    if candidate.there:
+        return _record(id_, listing, place, chosen, began, reason=why, fetched=0)
+    try:
+        with _alone(place, id_):
+            if _is_there(listing, chosen, wish):  # another process has brought it meanwhile
+                return _record(id_, listing, place, chosen, began, reason=why, fetched=0)
+            missing = [one for one in chosen.files if place.holds(listing, one) is None]
+            others = [elsewhere(listing, wish.cache), place_of(listing, wish.cache, None)]
+            borrow(place.stage, listing, missing, [one for one in others if one.path != place.path])
+            there = sum(place.stage.there(listing, one) for one in missing)
+            to_fetch = sum(one.size for one in missing) - there
+            _check_space(place, to_fetch, id_)
+            watching.begin(missing, there)
+            tries = {"tries": _TRIES_WITH_OTHER} if has_other else {}
+            try:
+                fetch(hub, listing, missing, place.stage, workers=wish.workers, watcher=watching, **tries)
+            finally:
+                watching.close()
+            place.put(id_, listing, chosen.files)
+    except OSError as error:
+        raise ModelError(
+            f"{id_} cannot be written to {place.path}: {error.strerror or error}.",
+            hint="What has come is kept; the same command goes on from there.",
+        ) from error
+    return _record(id_, listing, place, chosen, began, reason=why, fetched=to_fetch)
+
+
+@contextlib.contextmanager
+def _alone(place: Place, id_: str) -> Iterator[None]:
+    """Wait until no other process brings the same model to the same place."""
+    import filelock
+
+    place.stage.folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(str(place.stage.folder) + ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        _log.info("%s: another process is bringing it; waiting", id_)
+        lock.acquire()
+    except NotImplementedError:  # a file system without locks
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_space(place: Place, wanted: int, id_: str) -> None:
+    folder = next(one for one in (place.path, *place.path.parents) if one.exists())
+    free = shutil.disk_usage(folder).free
+    if wanted and wanted + _spare(wanted) > free:
+        raise ModelError(
+            f"{id_} needs {wanted / 1e9:.2f} GB more, and {folder} has {free / 1e9:.2f} GB free.",
+            hint="Free some (ragcli download --list shows the models), or name another disk with --cache-dir.",
+        )
+
+
+def _spare(wanted: int) -> int:
+    return min(_SPARE, wanted // 20)
+
+
+def _from_disk(id_: str, sources: Sequence[str], wish: Wish, began: float, trouble: HubError | None) -> Model:
+    """Return what is on disk, where nothing may or can be sent."""
+    here: list[Installed | None]
+    if wish.local is not None:
+        here = [at(id_, wish.local)]
+    else:
+        here = [*find(id_, sources=sources, revision=wish.revision, cache=wish.cache)]
+    found = next((one for one in here if one is not None and one.fault is None), None)
+    if found is not None:
+        if trouble is not None:
+            _log.warning("%s: %s; this is what is on disk", id_, trouble.message.rstrip("."))
+        return replace(found.record(), id=id_, seconds=round(time.monotonic() - began, 3))
+    if trouble is not None:
+        raise trouble
+    revision = f" at {wish.revision}" if wish.revision else ""
+    looked = [str(wish.local)] if wish.local else [str(wish.cache)] if wish.cache else _caches(sources)
+    raise ModelError(
+        f"{id_}{revision} is not on this machine (looked in {', '.join(looked)}), and the network is switched off.",
+        hint="ragcli download --list shows what is there.",
+    )
+
+
+def _caches(sources: Sequence[str]) -> list[str]:
+    return [str(hf_cache() if one == HF else modelscope_cache()) for one in sources]
+
+
+def _nowhere(id_: str, candidates: Sequence[Candidate], wish: Wish, began: float) -> Model:
+    """Say why no hub delivers, or return what is on disk where none can be reached."""
+    errors = [one.error for one in candidates if isinstance(one.error, HubError)]
+    if len(errors) == 1:
+        error = errors[0]
+    else:
+        kinds = {one.kind for one in errors}
+        message = " ".join(one.message for one in errors)
+        hints = [one.hint for one in errors if one.hint]
+        # What can be done something about comes before what cannot.
+        order = ("gated", "token", "revision", "missing", "data", "busy", "network")
+        kind = next(one for one in order if one in kinds)
+        error = HubError(message, kind, hint=" ".join(hints) or None)
+    if all(one.kind in ("network", "busy", "data") for one in errors):
+        hint = error.hint or (
+            "Is there a way to the network? HTTPS_PROXY names a proxy, HF_ENDPOINT a mirror; --source names one hub."
+        )
+        return _from_disk(
+            id_, [one.source for one in candidates], wish, began, HubError(error.message, error.kind, hint=hint)
+        )
+    if error.kind == "missing":
+        near = _near(id_, candidates)
+        if near:
+            error = HubError(error.message, "missing", hint=f"Did you mean {' or '.join(near)}?")
+    raise error
+
+
+def _near(id_: str, candidates: Sequence[Candidate]) -> list[str]:
+    from ragcli.models.hubs.names import near
+
+    found: list[str] = []
+    for one in candidates:
+        if one.hub is not None and isinstance(one.error, HubError) and one.error.kind == "missing":
+            with contextlib.suppress(HubError, UsageError):
+                found += one.hub.nearest(id_)
+    return near(id_, dict.fromkeys(found))
+
+
+def _built_in(id_: str, source: str, wish: Wish, dry_run: bool, began: float) -> Model:
+    if id_ not in builtin.NAMES:
+        raise UsageError(f"there is no built-in model {id_!r}.", hint=f"There is {builtin.ID}.")
+    if source not in ("auto", "built-in") or wish != Wish(workers=wish.workers):
+        raise UsageError(f"{builtin.ID} is built in: it has no source, revision, files or folder to choose.")
+    from ragcli.models.folder import cache_dir
+
+    models = cache_dir() / "models"
+    if dry_run:
+        path, content = builtin.folder_of(models), None
+        if path is None:
+            builtin.weights()
+            raise AssertionError
+    else:
+        path, content = builtin.unpack(models)
+    files = [one for one in path.rglob("*") if one.is_file()]
+    return Model(
+        id=builtin.ID,
+        source="built-in",
+        revision=content or builtin.content(path),
+        path=str(path),
+        files=len(files),
+        bytes=sum(one.stat().st_size for one in files),
+        seconds=round(time.monotonic() - began, 3),
+        extra={"dry_run": True} if dry_run else {},
+    )

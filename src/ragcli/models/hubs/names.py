@@ -1,0 +1,40 @@
+"""What is said of a hub that fails: names near to one that is not there, and why there is no way to it."""
+
+from __future__ import annotations
+
+import difflib
+import socket
+from collections.abc import Iterable
+
+_MOST = 3
+_LIKE = 0.6
+_LONGEST = 160
+
+
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that are most like one, at most three; case does not count."""
+    lowered = {one.lower(): one for one in reversed(list(known))}
+    return [lowered[one] for one in difflib.get_close_matches(name.lower(), lowered, n=_MOST, cutoff=_LIKE)]
+
+
+def network_reason(error: BaseException) -> str:
+    """Return in a few words why a connection failed, from the error underneath those that wrap it."""
+    seen: list[BaseException] = []
+    open_ = [error]
+    while open_:
+        one = open_.pop(0)
+        if one not in seen:
+            seen.append(one)
+            more = [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+            open_ += [inner for inner in more if isinstance(inner, BaseException)]
+    for one in seen:
+        if isinstance(one, socket.gaierror) or "NameResolution" in type(one).__name__:
+            return "its name is not known"
+        if isinstance(one, ConnectionRefusedError):
+            return "it refuses the connection"
+        if isinstance(one, ConnectionError) and not isinstance(one, ConnectionRefusedError) and one.strerror:
+            return f"the connection broke ({one.strerror.lower()})"
+        if isinstance(one, TimeoutError) or "Timeout" in type(one).__name__:
+            return "it does not answer in time"
+    line = str(seen[-1]).strip().split("\n")[0].rstrip(".") or type(seen[-1]).__name__
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"

@@ -1,0 +1,222 @@
+"""What a model's folder says of itself: ``.ragcli.json`` names each file with size and hash, and is written last.
+
+A folder that another tool filled has none; what can be seen without it (parts that an index names, links to nothing,
+files half written) still tells whether it is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ragcli.jsonl import dumps, loads
+from ragcli.models.hubs.protocol import Listing, RemoteFile
+from ragcli.records import Json
+
+NAME = ".ragcli.json"
+CHANGING = ".ragcli.incomplete"  # stands in a folder while its files are replaced
+OWN = (NAME, CHANGING, ".ragcli", ".cache")
+_BLOCK = 1 << 20
+_WEIGHTS = (".safetensors", ".bin", ".onnx", ".gguf", ".pt", ".pth", ".msgpack", ".h5")
+_HALF = (".incomplete", ".parallel_tmp")
+
+
+@dataclass(slots=True)
+class Manifest:
+    """A model's folder as it was made; ``damaged`` is what a check found since."""
+
+    id: str
+    repository: str
+    source: str
+    name: str
+    revision: str
+    files: dict[str, RemoteFile] = field(default_factory=dict)
+    times: dict[str, int] = field(default_factory=dict)  # modification of each file, in nanoseconds
+    damaged: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, id_: str, listing: Listing, files: Iterable[RemoteFile]) -> Manifest:
+        """Make the manifest of files that are about to be put into a folder."""
+        return cls(
+            id=id_,
+            repository=listing.repository,
+            source=listing.source,
+            name=listing.name,
+            revision=listing.commit,
+            files={one.path: one for one in files},
+        )
+
+    def keep(self, older: Manifest, folder: Path) -> None:
+        """Take over what an older manifest says of files of the same commit that this one does not name."""
+        for path, file in older.files.items():
+            if path not in self.files and (folder / path).exists():
+                self.files[path] = file
+                if path in older.damaged:
+                    self.damaged.append(path)
+
+    def write(self, folder: Path) -> None:
+        """Write it into its folder, whole or not at all."""
+        self.times = {path: _time(folder / path) for path in self.files}
+        files = {
+            path: {
+                key: value
+                for key, value in (
+                    ("size", one.size),
+                    ("sha256", one.sha256),
+                    ("git", one.git),
+                    ("time", self.times[path]),
+                )
+                if value is not None
+            }
+            for path, one in self.files.items()
+        }
+        content: Json = {"id": self.id, "repository": self.repository, "source": self.source, "name": self.name}
+        content |= {"revision": self.revision, "files": files}
+        if self.damaged:
+            content["damaged"] = self.damaged
+        temporary = folder / f"{NAME}.{os.getpid()}"
+        temporary.write_bytes(dumps(content))
+        temporary.replace(folder / NAME)
+
+    def untouched(self, folder: Path, file: RemoteFile) -> bool:
+        """Whether a file stands in the folder as this manifest has it, with this content, going by size and time."""
+        own = self.files.get(file.path)
+        if own is None or file.path in self.damaged or own.size != file.size:
+            return False
+        if not any(mine and mine == other for mine, other in ((own.sha256, file.sha256), (own.git, file.git))):
+            return False
+        try:
+            stat = (folder / file.path).stat()
+        except OSError:
+            return False
+        return stat.st_size == file.size and stat.st_mtime_ns == self.times.get(file.path)
+
+
+def _time(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:  # gone since; whoever reads the manifest sees it
+        return 0
+
+
+def read(folder: Path) -> Manifest | None:
+    """Return the folder's manifest, or None where it has none that can be read."""
+    try:
+        value: Any = loads((folder / NAME).read_bytes())
+        files = {
+            path: RemoteFile(path=path, size=int(one["size"]), sha256=one.get("sha256"), git=one.get("git"))
+            for path, one in value["files"].items()
+        }
+        return Manifest(
+            id=str(value["id"]),
+            repository=str(value["repository"]),
+            source=str(value["source"]),
+            name=str(value["name"]),
+            revision=str(value["revision"]),
+            files=files,
+            times={path: int(one.get("time", 0)) for path, one in value["files"].items()},
+            damaged=[str(one) for one in value.get("damaged", [])],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return the model's files in a folder, links included, without what ragcli and the clients keep there."""
+    found: list[Path] = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in OWN)
+        found += [Path(root, name) for name in sorted(names) if name not in OWN]
+    return found
+
+
+def fault(folder: Path, *, weights: bool = True) -> str | None:
+    """Return why a folder is not a whole model, or None.
+
+    Args:
+        folder: the folder.
+        weights: whether it must hold some.
+    """
+    if (folder / CHANGING).exists():
+        return "a download into it was interrupted"
+    manifest = read(folder)
+    if manifest is not None:
+        if manifest.damaged:
+            return f"{manifest.damaged[0]} is damaged"
+        for path, file in manifest.files.items():
+            try:
+                size = (folder / path).stat().st_size
+            except OSError:
+                return f"{path} is missing"
+            if size != file.size:
+                return f"{path} has {size} bytes in place of {file.size}"
+        return None
+    found = files_of(folder)
+    for one in found:
+        if one.suffix in _HALF:
+            return f"{one.name} is only a part of a file"
+        if not one.exists():
+            return f"{one.relative_to(folder)} leads to nothing"
+    missing = next((part for one in found if one.name.endswith(".index.json") for part in _missing_parts(one)), None)
+    if missing:
+        return f"{missing} is missing"
+    if weights and not any(one.suffix in _WEIGHTS for one in found):
+        return "it holds no weights"
+    return None
+
+
+def _missing_parts(index: Path) -> list[str]:
+    """Return the files that an index of weights names and that are not there, unless all are not there.
+
+    A download may leave out a whole form of the weights and still bring its index.
+    """
+    try:
+        value: Any = loads(index.read_bytes())
+        names = sorted({str(one) for one in value["weight_map"].values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    missing = [name for name in names if not (index.parent / name).exists()]
+    return missing if len(missing) < len(names) or _only_form(index) else []
+
+
+def _only_form(index: Path) -> bool:
+    return not any(one.suffix in _WEIGHTS for one in index.parent.iterdir())
+
+
+class Digest:
+    """The hash of a file's bytes in the form that a hub gives: SHA-256, or the id of a blob in Git."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._wanted = file.sha256 or file.git
+        self._hash = hashlib.sha256() if file.sha256 or not file.git else hashlib.sha1(usedforsecurity=False)
+        if not file.sha256 and file.git:
+            self._hash.update(b"blob %d\0" % file.size)
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._hash.update(data)
+
+    def fits(self) -> bool:
+        """Whether the bytes are what they should be; those that a hub gives no hash for are taken as they are."""
+        return self._wanted is None or self._hash.hexdigest() == self._wanted
+
+
+def content_fits(path: Path, file: RemoteFile) -> bool:
+    """Whether a file on disk holds what it should; OSError where it cannot be read."""
+    if path.stat().st_size != file.size:
+        return False
+    digest = Digest(file)
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.fits()
+
+
+def safe_path(path: str) -> bool:
+    """Whether a path from a hub stays inside the folder that it is put into."""
+    parts = PurePosixPath(path)
+    return bool(path) and "\\" not in path and "\0" not in path and not parts.is_absolute() and ".." not in parts.parts
