@@ -27,7 +27,7 @@ _LONGEST_WAIT = 120.0  # seconds that a hub may ask for
 _LOOK = 0.2
 _SLOW_WINDOW = 30.0  # seconds,
 _SLOW_RATE = 1024.0  # and bytes a second that count as standing still, as ModelScope's client has it
-_RETRIED = ("network", "busy", "data")
+_RETRIED = ("network", "busy")
 
 
 class Stage:
