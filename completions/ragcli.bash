@@ -12,7 +12,7 @@ _ragcli() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'download load split embed query ask --help --version' -- "$cur"))
+    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask --help --version' -- "$cur"))
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -28,6 +28,22 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--source --revision --include --exclude --all --local-dir --cache-dir --max-workers --dry-run --offline --verify --list --remove --quiet -q --format --help' ;;
+    gpu-check)
+      case $prev in
+        --task) COMPREPLY=($(compgen -W "infer lora qlora full embed" -- "$cur")); return ;;
+        --precision) COMPREPLY=($(compgen -W "auto bf16 int8 int4" -- "$cur")); return ;;
+        --context) return ;;
+        --batch) return ;;
+        --gpus) return ;;
+        --gpu-memory) return ;;
+        --sharding) COMPREPLY=($(compgen -W "auto none fsdp zero3 pipeline tensor" -- "$cur")); return ;;
+        --rank) return ;;
+        --prefill) return ;;
+        --source) COMPREPLY=($(compgen -W "auto hf modelscope built-in" -- "$cur")); return ;;
+        --revision) return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--task --precision --context --batch --gpus --gpu-memory --sharding --rank --prefill --source --revision --quiet -q --format --help' ;;
     load)
       case $prev in
         --include) return ;;

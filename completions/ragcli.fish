@@ -15,6 +15,7 @@ end
 
 complete -c ragcli -f
 complete -c ragcli -n __fish_use_subcommand -a download -d 'Bring models from Hugging Face or ModelScope to disk'
+complete -c ragcli -n __fish_use_subcommand -a gpu-check -d 'Say what is here and which models run on it, or whether one does'
 complete -c ragcli -n __fish_use_subcommand -a load -d 'Read files into document records'
 complete -c ragcli -n __fish_use_subcommand -a split -d 'Cut documents into chunks, by structure first, then by sentence'
 complete -c ragcli -n __fish_use_subcommand -a embed -d 'Embed chunks into a table'
@@ -37,6 +38,19 @@ complete -c ragcli -n '__fish_seen_subcommand_from download' -l list -d 'Show th
 complete -c ragcli -n '__fish_seen_subcommand_from download' -l remove -d 'Remove the models from disk'
 complete -c ragcli -n '__fish_seen_subcommand_from download' -l quiet -s q -d 'The path alone on stdout, errors on stderr'
 complete -c ragcli -n '__fish_seen_subcommand_from download' -l format -x -a 'jsonl table' -d 'jsonl for programs, table for people (default on a terminal)'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l task -x -a 'infer lora qlora full embed' -d 'What is to be done with it'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l precision -x -a 'auto bf16 int8 int4' -d 'Bits of a weight'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l context -x -d 'Tokens of one sequence, the answer included. 4096'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l batch -x -d 'Sequences at once on one GPU'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l gpus -x -d 'How many share the work. One by default'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l gpu-memory -x -d 'Plan for GPUs with so much free, as 24GiB, not for this machine'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l sharding -x -a 'auto none fsdp zero3 pipeline tensor' -d 'How several GPUs share: auto is pipeline, to train fsdp or zero3'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l rank -x -d 'Of LoRA\'s adapters'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l prefill -x -d 'Tokens of the prompt at once'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l source -x -a 'auto hf modelscope built-in' -d 'The hub that is asked for the config'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l revision -x -d 'Branch, tag or commit'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l quiet -s q -d 'Print nothing'
+complete -c ragcli -n '__fish_seen_subcommand_from gpu-check' -l format -x -a 'jsonl table' -d 'jsonl for programs, table for people (default on a terminal)'
 complete -c ragcli -n '__fish_seen_subcommand_from load' -F
 complete -c ragcli -n '__fish_seen_subcommand_from load' -l include -x -d 'Only these files of folders'
 complete -c ragcli -n '__fish_seen_subcommand_from load' -l exclude -x -d 'Not these files of folders'

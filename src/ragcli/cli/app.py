@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ragcli import __version__
-from ragcli.cli import ask, completion, download, embed, load, query, split
+from ragcli.cli import ask, completion, download, embed, gpu_check, load, query, split
 
 app = typer.Typer(
     name="ragcli",
@@ -42,6 +42,7 @@ def _root(
 
 
 app.command("download")(download.download)
+app.command("gpu-check")(gpu_check.gpu_check)
 app.command("load")(load.load)
 app.command("split")(split.split)
 app.command("embed")(embed.embed)
