@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from typing import ClassVar
 import pexpect
 import pytest
 
-from conftest import RAGCLI, environment, lines
+from conftest import RAGCLI, ROOT, environment, lines
 from hub_server import Fault, Hub, HuggingFaceHandler, ModelScopeHandler, Proxy, Repo
 
 RANDOM = random.Random(20260101)
@@ -693,3 +694,45 @@ def test_a_path_that_leads_out_of_the_folder_is_refused(hubs: Hubs) -> None:
     assert done.returncode == 1
     assert "names a file outside of its folder" in done.stderr
     assert not list(hubs.folder.rglob("out.txt"))
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_commands_of_the_readme(hubs: Hubs, name: str) -> None:
+    built_in = Path(hubs.record("builtin")["path"])
+    own = {one.relative_to(built_in).as_posix(): one.read_bytes() for one in built_in.rglob("*") if one.is_file()}
+    embedding = {path: data for path, data in own.items() if not path.endswith((".safetensors", "ragcli.json"))}
+    gguf = {f"qwen2.5-0.5b-instruct-{kind}.gguf": RANDOM.randbytes(70_000) for kind in ("q4_k_m", "q8_0")}
+    for hub in (hubs.hf, hubs.ms):
+        hub.repos["Qwen/Qwen2.5-0.5B-Instruct"] = Repo(dict(FILES))
+        hub.repos["Qwen/Qwen2.5-0.5B-Instruct-GGUF"] = Repo(gguf)
+        hub.repos["BAAI/bge-small-zh-v1.5"] = Repo(embedding)
+    text = (ROOT / name).read_text(encoding="utf-8")
+    (block,) = re.findall(r"```shell\n(.*?)```", text, re.DOTALL)
+    shell = f"ragcli load {ROOT}/examples | ragcli split > chunks.jsonl\n{block}"
+    own_env = hubs.environment(RAGCLI_CACHE=str(hubs.folder / "ragcli"))
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", shell], cwd=hubs.folder, env=own_env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(7 written, 0 unchanged, 0 removed)" in done.stderr
+    records = lines(b"\n".join(line for line in done.stdout.encode().splitlines() if line.startswith(b"{")))
+    verified = [one for one in records if "verified" in one]
+    names = {"Qwen/Qwen2.5-0.5B-Instruct", "Qwen/Qwen2.5-0.5B-Instruct-GGUF", "BAAI/bge-small-zh-v1.5"}
+    assert {one["id"] for one in verified} == names | {"builtin/multilingual-e5-small"}
+    assert all(one["verified"] for one in verified)
+
+
+def test_python_users_call_it_too(hubs: Hubs) -> None:
+    code = (
+        "import ragcli\n"
+        f"model = ragcli.download({NAME!r}, source='hf')\n"
+        "print(model.path, model.revision)\n"
+        "from ragcli.models import find, verify\n"
+        f"print([verify(one) for one in find({NAME!r})])\n"
+        "try:\n    ragcli.download('Qwen/Absent', source='hf')\n"
+        "except ragcli.RagcliError as error:\n    print(error.kind)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=hubs.environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == ["[[]]", "missing"]
+    assert done.stderr == ""  # a library says nothing

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ragcli.embedding import embed, open_embedder
     from ragcli.errors import RagcliError
     from ragcli.loading import load
-    from ragcli.records import Answer, Chunk, Document, Hit, Result, Vector
+    from ragcli.models import download
+    from ragcli.records import Answer, Chunk, Document, Hit, Model, Result, Vector
     from ragcli.report import Report
     from ragcli.retrieval import search
     from ragcli.splitting import split
@@ -27,12 +28,14 @@ _HOMES = {
     "Chunk": "ragcli.records",
     "Document": "ragcli.records",
     "Hit": "ragcli.records",
+    "Model": "ragcli.records",
     "RagcliError": "ragcli.errors",
     "Report": "ragcli.report",
     "Result": "ragcli.records",
     "Table": "ragcli.store",
     "Vector": "ragcli.records",
     "answer": "ragcli.answering",
+    "download": "ragcli.models",
     "embed": "ragcli.embedding",
     "load": "ragcli.loading",
     "open_embedder": "ragcli.embedding",
@@ -45,6 +48,7 @@ __all__ = [
     "Chunk",
     "Document",
     "Hit",
+    "Model",
     "RagcliError",
     "Report",
     "Result",
@@ -52,6 +56,7 @@ __all__ = [
     "Vector",
     "__version__",
     "answer",
+    "download",
     "embed",
     "load",
     "open_embedder",
