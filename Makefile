@@ -32,7 +32,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow"
 
 test-torch: $(VENV)/.torch
-	$(BIN)/python -m pytest tests/test_embedding_torch.py tests/test_reranking.py
+	$(BIN)/python -m pytest tests/test_embedding_torch.py tests/test_reranking.py tests/test_memory_torch.py
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
