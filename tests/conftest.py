@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +55,17 @@ def chunk(number: int, text: str, source: str = "a.txt", **more) -> dict:
         "end": start + len(text),
         **more,
     }
+
+
+@pytest.fixture
+def hubs(tmp_path: Path) -> Iterator:
+    """Both model hubs on 127.0.0.1, and ragcli with caches of its own."""
+    from hubs import Hubs
+
+    both = Hubs(tmp_path)
+    yield both
+    both.hf.close()
+    both.ms.close()
 
 
 @pytest.fixture(scope="session")

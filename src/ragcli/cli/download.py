@@ -128,7 +128,7 @@ def _bring(
     for name in names:
         try:
             yield bring(name, source=source.value, wish=wish, offline=offline, dry_run=dry_run)
-        except (HubError, ModelError) as error:
+        except (HubError, ModelError, UsageError) as error:
             failed.append(error)
             if len(names) > 1:
                 complain(error.message, error.hint, ["download"])
@@ -197,29 +197,33 @@ def _remove(chosen: Sequence[Installed], dry_run: bool, quiet: bool, format_: Fo
 def _verify(chosen: Sequence[Installed], quiet: bool, format_: Format | None) -> int:
     from dataclasses import replace
 
-    from ragcli.models.installed import verify
+    from ragcli.cli.run import complain
+    from ragcli.models.installed import again, verify
 
     bad: list[str] = []
+    unknown: list[str] = []
 
     def checked() -> Iterator[Model]:
         for one in chosen:
-            record = one.record()
-            wrong = verify(one)
+            wrong: list[tuple[str, str]] = []
+            verified: bool | None = None
+            try:
+                wrong = verify(one)
+            except ModelError as error:  # nothing to compare with; the others are checked
+                complain(error.message, error.hint, ["download"])
+                unknown.append(one.id)
+            else:
+                verified = not wrong and again(one).fault is None
             for path, reason in wrong:
                 note(f"ragcli download: {one.id}: {path}: {reason}")
-            if wrong:
+            if verified is False:
                 bad.append(one.id)
-            extra = {
-                **record.extra,
-                "verified": not wrong and one.fault is None,
-                "damaged": [path for path, _ in wrong],
-            }
+            record = again(one).record()
+            extra = {**record.extra, "verified": verified, "damaged": [path for path, _ in wrong]}
             yield replace(record, extra=extra)
 
     _write(checked(), quiet, format_)
     if bad:
-        raise GateError(
-            f"damaged: {', '.join(dict.fromkeys(bad))}.",
-            hint="ragcli download with the name brings what is damaged anew.",
-        )
-    return OK
+        hint = "ragcli download with the name brings what is damaged or missing anew."
+        raise GateError(f"not whole: {', '.join(dict.fromkeys(bad))}.", hint=hint)
+    return PARTIAL if unknown else OK

@@ -20,6 +20,8 @@ _SECONDS = 1.5  # or so long, whichever comes first
 _GRACE = 2.5  # that the second hub has when the first one has answered
 _PATIENCE = 30.0
 _BLOCK = 1 << 12
+_TRIES = 3
+_LONGEST_WAIT = 10.0  # seconds that a busy hub may ask for before it has listed anything
 _CLEARLY = 1.3  # as fast as the other, so that it is no chance
 
 Select = Callable[[Listing], Selection]
@@ -64,8 +66,6 @@ def ask(
         select: chooses the files of a listing.
         is_there: whether they are on disk as they are listed.
 
-    Raises:
-        UsageError: the choice of files does not make sense.
     """
     candidates = {source: Candidate(source) for source in sources}
     ended: queue.SimpleQueue[tuple[str, BaseException | None]] = queue.SimpleQueue()
@@ -128,15 +128,28 @@ def _ask_one(
             candidate.rate = _rate(hub, listing, selection)
         else:
             candidate.rate = 0.0  # the only one; whether it delivers, the download says
-    except HubError as error:
+    except RagcliError as error:
         candidate.error = error
+
+
+def listing_of(hub: Hub, name: str, revision: str | None) -> Listing:
+    """Return what a hub lists; one that is busy is asked again, after what it asks for."""
+    for number in range(_TRIES):
+        try:
+            return hub.listing(name, revision)
+        except HubError as error:
+            wait = 0.5 * 2**number if error.after is None else error.after
+            if error.kind != "busy" or number == _TRIES - 1 or wait > _LONGEST_WAIT:
+                raise
+            time.sleep(wait)
+    raise AssertionError
 
 
 def _listing(hub: Hub, source: str, id_: str, revision: str | None) -> Listing:
     first: HubError | None = None
     for name in aliases(source, id_):
         try:
-            return hub.listing(name, revision)
+            return listing_of(hub, name, revision)
         except HubError as error:
             if error.kind != "missing":
                 raise

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,20 @@ from typing import TYPE_CHECKING
 from ragcli.errors import HubError, ModelError, UsageError
 from ragcli.models import builtin
 from ragcli.models.choosing import Candidate, ask
-from ragcli.models.fetching import fetch
+from ragcli.models.fetching import fetch, key_of
 from ragcli.models.hubs.protocol import HF, MODELSCOPE, Listing, is_offline
 from ragcli.models.installed import at, find
 from ragcli.models.manifest import fault, safe_path
-from ragcli.models.places import Place, borrow, elsewhere, hf_cache, modelscope_cache, place_of
+from ragcli.models.places import (
+    Place,
+    alone,
+    borrow,
+    elsewhere,
+    held_elsewhere,
+    hf_cache,
+    modelscope_cache,
+    place_of,
+)
 from ragcli.models.selection import Selection, select
 from ragcli.models.watching import Watcher, watcher
 from ragcli.records import Json, Model
@@ -50,7 +59,8 @@ class Wish:
         """Choose files; those with a path that leads out of the folder are refused."""
         for file in listing.files:
             if not safe_path(file.path):
-                raise HubError(f"{listing.repository} names a file outside of its folder: {file.path!r}.", "data")
+                what = f"{listing.repository} names a file that no model's folder can hold: {file.path!r}"
+                raise HubError(f"{what}.", "data")
         return select(
             listing.repository,
             listing.files,
@@ -92,11 +102,11 @@ def download(
         raise UsageError(f"{id_!r} is no model's name.", hint="It takes owner/name, as in Qwen/Qwen2.5-7B-Instruct.")
     sources = (HF, MODELSCOPE) if source == "auto" else (source,)
     if offline or is_offline():
-        return _from_disk(id_, sources, wish, began, None)
+        return _from_disk(id_, sources, wish, began, None, dry_run)
     candidates = ask(sources, id_, wish.revision, wish.select, lambda listing, chosen: _is_there(listing, chosen, wish))
     usable = [one for one in candidates if one.delivers]
     if not usable:
-        return _nowhere(id_, candidates, wish, began)
+        return _nowhere(id_, candidates, wish, began, dry_run)
     why = _why(usable[0], candidates)
     if why is not None:
         _log.info("%s: from %s, %s", id_, usable[0].title, why)
@@ -133,13 +143,8 @@ def _record(id_: str, listing: Listing, place: Place, chosen: Selection, began: 
 
 
 def _is_there(listing: Listing, chosen: Selection, wish: Wish) -> bool:
-    from ragcli.models import manifest
-
     place = place_of(listing, wish.cache, wish.local)
-    known = manifest.read(place.path)
-    if known is None or known.revision != listing.commit or fault(place.path) is not None:
-        return False
-    return all(known.untouched(place.path, file) for file in chosen.files)
+    return place.stands(listing, chosen.files) and fault(place.path, weights=False) is None
 
 
 def _why(chosen: Candidate, all_: Sequence[Candidate]) -> str | None:
@@ -177,16 +182,26 @@ def _bring(
     place = place_of(listing, wish.cache, wish.local)
     if candidate.there:
         return _record(id_, listing, place, chosen, began, reason=why, fetched=0)
+
+    def waiting() -> None:
+        _log.info("%s: another process is bringing it; waiting", id_)
+
     try:
-        with _alone(place, id_):
-            if _is_there(listing, chosen, wish):  # another process has brought it meanwhile
+        with alone(place, waiting):
+            place = place_of(listing, wish.cache, wish.local)  # anew: another process may have changed it meanwhile
+            if _is_there(listing, chosen, wish):
                 return _record(id_, listing, place, chosen, began, reason=why, fetched=0)
+            place.check(listing, chosen.files)
             missing = [one for one in chosen.files if place.holds(listing, one) is None]
-            others = [elsewhere(listing, wish.cache), place_of(listing, wish.cache, None)]
-            borrow(place.stage, listing, missing, [one for one in others if one.path != place.path])
+            own = place_of(listing, wish.cache, None)
+            others = [one for one in (*elsewhere(listing, wish.cache), own) if one.path != place.path]
+            link = wish.local is None  # what a user may change must not be the cache's own
+            held = held_elsewhere(listing, missing, others)
+            growing = sum(one.size for one in missing if not (link and key_of(listing, one) in held))
+            _check_space(place, growing - sum(place.stage.there(listing, one) for one in missing), id_)
+            borrow(place, listing, missing, others, link=link)
             there = sum(place.stage.there(listing, one) for one in missing)
             to_fetch = sum(one.size for one in missing) - there
-            _check_space(place, to_fetch, id_)
             watching.begin(missing, there)
             tries = {"tries": _TRIES_WITH_OTHER} if has_other else {}
             try:
@@ -200,27 +215,6 @@ def _bring(
             hint="What has come is kept; the same command goes on from there.",
         ) from error
     return _record(id_, listing, place, chosen, began, reason=why, fetched=to_fetch)
-
-
-@contextlib.contextmanager
-def _alone(place: Place, id_: str) -> Iterator[None]:
-    """Wait until no other process brings the same model to the same place."""
-    import filelock
-
-    place.stage.folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(str(place.stage.folder) + ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        _log.info("%s: another process is bringing it; waiting", id_)
-        lock.acquire()
-    except NotImplementedError:  # a file system without locks
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _check_space(place: Place, wanted: int, id_: str) -> None:
@@ -237,24 +231,39 @@ def _spare(wanted: int) -> int:
     return min(_SPARE, wanted // 20)
 
 
-def _from_disk(id_: str, sources: Sequence[str], wish: Wish, began: float, trouble: HubError | None) -> Model:
+def _from_disk(
+    id_: str, sources: Sequence[str], wish: Wish, began: float, trouble: HubError | None, dry_run: bool
+) -> Model:
     """Return what is on disk, where nothing may or can be sent."""
     here: list[Installed | None]
     if wish.local is not None:
         here = [at(id_, wish.local)]
     else:
         here = [*find(id_, sources=sources, revision=wish.revision, cache=wish.cache)]
-    found = next((one for one in here if one is not None and one.fault is None), None)
-    if found is not None:
+    reason = "is not on this machine"
+    for one in here:
+        if one is None or one.fault is not None:
+            continue
+        if wish.include or wish.exclude or wish.everything:
+            try:
+                chosen = wish.select(one.listing())
+            except UsageError:  # no file that is wanted
+                continue
+            if any(not (one.path / file.path).exists() for file in chosen.files):
+                reason = "is on this machine only in part"
+                continue
         if trouble is not None:
             _log.warning("%s: %s; this is what is on disk", id_, trouble.message.rstrip("."))
-        return replace(found.record(), id=id_, seconds=round(time.monotonic() - began, 3))
+        extra = {"dry_run": True} if dry_run else {}
+        record = one.record()
+        seconds = round(time.monotonic() - began, 3)
+        return replace(record, id=id_, seconds=seconds, extra={**record.extra, **extra})
     if trouble is not None:
         raise trouble
     revision = f" at {wish.revision}" if wish.revision else ""
     looked = [str(wish.local)] if wish.local else [str(wish.cache)] if wish.cache else _caches(sources)
     raise ModelError(
-        f"{id_}{revision} is not on this machine (looked in {', '.join(looked)}), and the network is switched off.",
+        f"{id_}{revision} {reason} (looked in {', '.join(looked)}), and the network is switched off.",
         hint="ragcli download --list shows what is there.",
     )
 
@@ -263,8 +272,11 @@ def _caches(sources: Sequence[str]) -> list[str]:
     return [str(hf_cache() if one == HF else modelscope_cache()) for one in sources]
 
 
-def _nowhere(id_: str, candidates: Sequence[Candidate], wish: Wish, began: float) -> Model:
+def _nowhere(id_: str, candidates: Sequence[Candidate], wish: Wish, began: float, dry_run: bool) -> Model:
     """Say why no hub delivers, or return what is on disk where none can be reached."""
+    for one in candidates:
+        if isinstance(one.error, UsageError):  # a hub that has the model, and not the files that are wanted
+            raise one.error
     errors = [one.error for one in candidates if isinstance(one.error, HubError)]
     if len(errors) == 1:
         error = errors[0]
@@ -277,12 +289,11 @@ def _nowhere(id_: str, candidates: Sequence[Candidate], wish: Wish, began: float
         kind = next(one for one in order if one in kinds)
         error = HubError(message, kind, hint=" ".join(hints) or None)
     if all(one.kind in ("network", "busy", "data") for one in errors):
-        hint = error.hint or (
-            "Is there a way to the network? HTTPS_PROXY names a proxy, HF_ENDPOINT a mirror; --source names one hub."
-        )
-        return _from_disk(
-            id_, [one.source for one in candidates], wish, began, HubError(error.message, error.kind, hint=hint)
-        )
+        hint = error.hint
+        if hint is None and any(one.kind == "network" for one in errors):
+            hint = "Is there a way to the network? HTTPS_PROXY names a proxy, HF_ENDPOINT a mirror."
+        trouble = HubError(error.message, error.kind, hint=hint)
+        return _from_disk(id_, [one.source for one in candidates], wish, began, trouble, dry_run)
     if error.kind == "missing":
         near = _near(id_, candidates)
         if near:

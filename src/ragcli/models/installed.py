@@ -11,14 +11,14 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from ragcli.errors import ModelError
 from ragcli.models import builtin, manifest
-from ragcli.models.hubs.protocol import HF, MODELSCOPE, RemoteFile, aliases
-from ragcli.models.places import hf_cache, modelscope_cache
+from ragcli.models.hubs.protocol import HF, MODELSCOPE, Listing, RemoteFile, aliases
+from ragcli.models.places import Folder, alone, hf_cache, modelscope_cache
 from ragcli.records import Model
 
 BUILT_IN = "built-in"
@@ -36,6 +36,18 @@ class Installed:
     revision: str | None
     path: Path
     fault: str | None
+    local: bool = False  # a folder that the user named, not a cache
+
+    def listing(self) -> Listing:
+        """Return what its repository holds, as far as this folder tells."""
+        known = manifest.read(self.path)
+        if known is not None:
+            files = [*known.files.values(), *known.left_out.values()]
+        else:
+            paths = [one for one in self.files() if one.exists()]
+            files = [RemoteFile(path=one.relative_to(self.path).as_posix(), size=one.stat().st_size) for one in paths]
+        revision = self.revision or ""
+        return Listing(source=self.source, repository=self.id, name=revision, commit=revision, files=tuple(files))
 
     def files(self) -> list[Path]:
         """Return its files."""
@@ -93,7 +105,7 @@ def installed(sources: Sequence[str] = _SOURCES, cache: Path | None = None) -> I
     """
     if HF in sources:
         root = cache or hf_cache()
-        for place in sorted(root.glob("models--*--*")):
+        for place in sorted(root.glob("models--*")):
             yield from _hf(place, place.name.removeprefix("models--").replace("--", "/"))
     if MODELSCOPE in sources:
         root = cache or modelscope_cache()
@@ -163,7 +175,18 @@ def at(id_: str, path: Path) -> Installed | None:
     known = manifest.read(path)
     if known is None:
         return None
-    return Installed(id=id_, source=known.source, revision=known.revision, path=path, fault=manifest.fault(path))
+    return Installed(
+        id=id_, source=known.source, revision=known.revision, path=path, fault=manifest.fault(path), local=True
+    )
+
+
+def again(model: Installed) -> Installed:
+    """Return a model as it is now, whether whole or not."""
+    if model.source == BUILT_IN:
+        fault = None if builtin.content(model.path) else "it is damaged, and is unpacked again when it is used"
+    else:
+        fault = manifest.fault(model.path)
+    return replace(model, fault=fault)
 
 
 def _folder(name: str, source: str, revision: str | None, path: Path) -> Installed:
@@ -186,12 +209,23 @@ def _hf(place: Path, name: str, revision: str | None = None) -> list[Installed]:
 
 
 def _modelscope(place: Path, name: str, revision: str | None = None) -> list[Installed]:
-    paths = [one for one in sorted((place / "snapshots").glob("*")) if one.is_dir()]
+    root = place / "snapshots"
+    paths = sorted(_models_in(root))
     paths.sort(key=lambda one: one.name not in ("master", "main"))
-    found = [_folder(name, MODELSCOPE, one.name, one) for one in paths]
+    found = [_folder(name, MODELSCOPE, one.relative_to(root).as_posix(), one) for one in paths]
     if revision is None:
         return found
-    return [one for one in found if revision in (one.path.name, one.revision)]
+    return [one for one in found if revision in (one.path.relative_to(root).as_posix(), one.revision)]
+
+
+def _models_in(root: Path) -> Iterator[Path]:
+    """Yield the folders that hold files: a branch with a slash in its name is a folder in a folder."""
+    for one in root.glob("*"):
+        if one.is_dir() and not manifest.is_own(one.name):
+            if any(file.is_file() for file in one.iterdir()):
+                yield one
+            else:
+                yield from _models_in(one)
 
 
 def verify(model: Installed) -> list[tuple[str, str]]:
@@ -206,21 +240,23 @@ def verify(model: Installed) -> list[tuple[str, str]]:
     if model.source == BUILT_IN:
         return builtin.wrong(model.path)
     known = manifest.read(model.path)
-    expected = known.files if known is not None else _named(model.path)
-    if not expected:
+    if known is None:
+        named = _named(model.path)
+        known = manifest.Manifest(model.id, model.id, model.source, model.path.name, model.path.name, files=named)
+    if not any(one.key for one in known.files.values()):
         raise ModelError(
             f"{model.path} does not say what its files should be.",
             hint=f"ragcli download {model.id} compares them with the hub, and makes a note for the next time.",
         )
     wrong: list[tuple[str, str]] = []
-    for path, file in expected.items():
+    for path, file in known.files.items():
         target = model.path / path
         try:
             if not manifest.content_fits(target, file):
                 wrong.append((path, "its content is not what the hub has"))
         except OSError as error:
             wrong.append((path, str(error.strerror or error)))
-    if known is not None:
+    if wrong or known.damaged:
         known.damaged = [path for path, _ in wrong]
         with contextlib.suppress(OSError):
             known.write(model.path)
@@ -244,27 +280,63 @@ def _named(folder: Path) -> dict[str, RemoteFile]:
 
 
 def remove(model: Installed) -> int:
-    """Remove a model's folder; return the bytes that this frees.
+    """Remove a model from disk; return the bytes that this frees.
 
-    Of Hugging Face's cache only the contents go that no other revision of the model has.
+    Of Hugging Face's cache only the contents go that no other revision of the model has; of a folder that the user
+    named, only the files that ragcli brought and nobody changed.
 
     Raises:
-        ModelError: it cannot be removed.
+        ModelError: it cannot be removed, or another process is bringing it.
     """
+    root = _repository(model)
+    place = Folder(model.path, (model.path if root is None else root) / ".ragcli")
     try:
-        if model.source == HF:
-            return _remove_hf(model)
-        freed = sum(one.stat().st_size for one in model.files() if one.exists() and one.stat().st_nlink == 1)
-        shutil.rmtree(model.path)
-        if model.source == MODELSCOPE and model.path.parent.name == "snapshots":
-            _tidy(model.path.parent.parent)
-        return freed
+        with contextlib.ExitStack() as stack:
+            if model.source != BUILT_IN and not stack.enter_context(alone(place, None)):
+                raise ModelError(f"{model.id} is being downloaded.", hint="Wait for it, or end it.")
+            if model.local:
+                return _remove_local(model)
+            if model.source == HF and root is not None:
+                return _remove_hf(model, root)
+            freed = sum(one.stat().st_size for one in model.files() if one.exists() and one.stat().st_nlink == 1)
+            shutil.rmtree(model.path)
+            if root is not None:
+                _tidy(root)
+            return freed
     except OSError as error:
         raise ModelError(f"{model.path} cannot be removed: {error.strerror or error}.") from error
 
 
-def _remove_hf(model: Installed) -> int:
-    root = model.path.parent.parent
+def _repository(model: Installed) -> Path | None:
+    """Return the folder of a model's repository in a cache: the one that holds its ``snapshots``."""
+    if model.local:
+        return None
+    return next((one.parent for one in model.path.parents if one.name == "snapshots"), None)
+
+
+def _remove_local(model: Installed) -> int:
+    known = manifest.read(model.path)
+    if known is None:
+        raise ModelError(f"{model.path} does not say which files ragcli brought.", hint="Remove the folder yourself.")
+    freed = 0
+    for path in known.files:
+        if known.is_as_sent(model.path, path):
+            target = model.path / path
+            freed += target.stat().st_size
+            target.unlink()
+    for name in (manifest.NAME, manifest.CHANGING):
+        (model.path / name).unlink(missing_ok=True)
+    shutil.rmtree(model.path / ".ragcli", ignore_errors=True)
+    (model.path / ".ragcli.lock").unlink(missing_ok=True)
+    for folder in sorted({path.parent for path in map(Path, known.files)}, key=lambda one: -len(one.parts)):
+        with contextlib.suppress(OSError):  # it holds something else
+            (model.path / folder).rmdir()
+    with contextlib.suppress(OSError):
+        model.path.rmdir()
+    return freed
+
+
+def _remove_hf(model: Installed, root: Path) -> int:
     blobs = root / "blobs"
     own = {one.resolve() for one in model.files() if one.is_symlink()}
     inside = sum(one.stat().st_size for one in model.files() if not one.is_symlink())
@@ -284,6 +356,6 @@ def _remove_hf(model: Installed) -> int:
 
 
 def _tidy(root: Path) -> None:
-    """Remove a repository's folder where no revision is left in it."""
-    if not any(one.is_dir() for one in (root / "snapshots").glob("*")):
+    """Remove a repository's folder in a cache where no revision is left in it."""
+    if next(_models_in(root / "snapshots"), None) is None:
         shutil.rmtree(root, ignore_errors=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,7 +19,7 @@ from ragcli.records import Json
 
 NAME = ".ragcli.json"
 CHANGING = ".ragcli.incomplete"  # stands in a folder while its files are replaced
-OWN = (NAME, CHANGING, ".ragcli", ".cache")
+OWN = (".ragcli", ".cache")  # and every name that begins with the first
 _BLOCK = 1 << 20
 _WEIGHTS = (".safetensors", ".bin", ".onnx", ".gguf", ".pt", ".pth", ".msgpack", ".h5")
 _HALF = (".incomplete", ".parallel_tmp")
@@ -37,6 +37,7 @@ class Manifest:
     files: dict[str, RemoteFile] = field(default_factory=dict)
     times: dict[str, int] = field(default_factory=dict)  # modification of each file, in nanoseconds
     damaged: list[str] = field(default_factory=list)
+    left_out: dict[str, RemoteFile] = field(default_factory=dict)  # what the repository holds beside them
 
     @classmethod
     def of(cls, id_: str, listing: Listing, files: Iterable[RemoteFile]) -> Manifest:
@@ -48,6 +49,7 @@ class Manifest:
             name=listing.name,
             revision=listing.commit,
             files={one.path: one for one in files},
+            left_out={one.path: one for one in listing.files},
         )
 
     def keep(self, older: Manifest, folder: Path) -> None:
@@ -61,26 +63,30 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write it into its folder, whole or not at all."""
         self.times = {path: _time(folder / path) for path in self.files}
-        files = {
-            path: {
-                key: value
-                for key, value in (
-                    ("size", one.size),
-                    ("sha256", one.sha256),
-                    ("git", one.git),
-                    ("time", self.times[path]),
-                )
-                if value is not None
-            }
-            for path, one in self.files.items()
-        }
+        files = {path: _entry(one) | {"time": self.times[path]} for path, one in self.files.items()}
         content: Json = {"id": self.id, "repository": self.repository, "source": self.source, "name": self.name}
         content |= {"revision": self.revision, "files": files}
+        others = {path: _entry(one) for path, one in self.left_out.items() if path not in self.files}
+        if others:
+            content["left_out"] = others
         if self.damaged:
             content["damaged"] = self.damaged
         temporary = folder / f"{NAME}.{os.getpid()}"
         temporary.write_bytes(dumps(content))
         temporary.replace(folder / NAME)
+
+    def is_as_sent(self, folder: Path, path: str) -> bool:
+        """Whether a file stands in the folder as a hub sent it, so that nobody's work is lost with it."""
+        own = self.files.get(path)
+        if own is None:
+            return False
+        if path in self.damaged:
+            return True
+        try:
+            stat = (folder / path).stat()
+        except OSError:
+            return False
+        return stat.st_size == own.size and stat.st_mtime_ns == self.times.get(path)
 
     def untouched(self, folder: Path, file: RemoteFile) -> bool:
         """Whether a file stands in the folder as this manifest has it, with this content, going by size and time."""
@@ -89,11 +95,19 @@ class Manifest:
             return False
         if not any(mine and mine == other for mine, other in ((own.sha256, file.sha256), (own.git, file.git))):
             return False
-        try:
-            stat = (folder / file.path).stat()
-        except OSError:
-            return False
-        return stat.st_size == file.size and stat.st_mtime_ns == self.times.get(file.path)
+        return self.is_as_sent(folder, file.path)
+
+
+def _entry(file: RemoteFile) -> Json:
+    values = (("size", file.size), ("sha256", file.sha256), ("git", file.git))
+    return {key: value for key, value in values if value is not None}
+
+
+def _files(value: Mapping[str, Any]) -> dict[str, RemoteFile]:
+    return {
+        path: RemoteFile(path=path, size=int(one["size"]), sha256=one.get("sha256"), git=one.get("git"))
+        for path, one in value.items()
+    }
 
 
 def _time(path: Path) -> int:
@@ -107,17 +121,14 @@ def read(folder: Path) -> Manifest | None:
     """Return the folder's manifest, or None where it has none that can be read."""
     try:
         value: Any = loads((folder / NAME).read_bytes())
-        files = {
-            path: RemoteFile(path=path, size=int(one["size"]), sha256=one.get("sha256"), git=one.get("git"))
-            for path, one in value["files"].items()
-        }
         return Manifest(
             id=str(value["id"]),
             repository=str(value["repository"]),
             source=str(value["source"]),
             name=str(value["name"]),
             revision=str(value["revision"]),
-            files=files,
+            files=_files(value["files"]),
+            left_out=_files(value.get("left_out", {})),
             times={path: int(one.get("time", 0)) for path, one in value["files"].items()},
             damaged=[str(one) for one in value.get("damaged", [])],
         )
@@ -125,12 +136,17 @@ def read(folder: Path) -> Manifest | None:
         return None
 
 
+def is_own(name: str) -> bool:
+    """Whether a name in a model's folder is ragcli's or a client's, and no file of the model."""
+    return name.startswith(OWN[0]) or name in OWN
+
+
 def files_of(folder: Path) -> list[Path]:
     """Return the model's files in a folder, links included, without what ragcli and the clients keep there."""
     found: list[Path] = []
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in OWN)
-        found += [Path(root, name) for name in sorted(names) if name not in OWN]
+        folders[:] = sorted(name for name in folders if not is_own(name))
+        found += [Path(root, name) for name in sorted(names) if not is_own(name)]
     return found
 
 
@@ -154,7 +170,6 @@ def fault(folder: Path, *, weights: bool = True) -> str | None:
                 return f"{path} is missing"
             if size != file.size:
                 return f"{path} has {size} bytes in place of {file.size}"
-        return None
     found = files_of(folder)
     for one in found:
         if one.suffix in _HALF:
@@ -164,9 +179,12 @@ def fault(folder: Path, *, weights: bool = True) -> str | None:
     missing = next((part for one in found if one.name.endswith(".index.json") for part in _missing_parts(one)), None)
     if missing:
         return f"{missing} is missing"
-    if weights and not any(one.suffix in _WEIGHTS for one in found):
+    if not weights or any(one.suffix in _WEIGHTS for one in found):
+        return None
+    if manifest is None:
         return "it holds no weights"
-    return None
+    left = any(PurePosixPath(path).suffix in _WEIGHTS for path in manifest.left_out)
+    return "only some of its files were downloaded, and no weights" if left else None
 
 
 def _missing_parts(index: Path) -> list[str]:
@@ -217,6 +235,7 @@ def content_fits(path: Path, file: RemoteFile) -> bool:
 
 
 def safe_path(path: str) -> bool:
-    """Whether a path from a hub stays inside the folder that it is put into."""
+    """Whether a path from a hub stays inside the folder that it is put into, and is none of ragcli's own names."""
     parts = PurePosixPath(path)
-    return bool(path) and "\\" not in path and "\0" not in path and not parts.is_absolute() and ".." not in parts.parts
+    inside = not parts.is_absolute() and not any(one == ".." or is_own(one) for one in parts.parts)
+    return bool(path) and "\\" not in path and "\0" not in path and inside

@@ -10,16 +10,18 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from ragcli.errors import ModelError
 from ragcli.models import manifest
 from ragcli.models.fetching import Stage, key_of
-from ragcli.models.hubs.protocol import HF, MODELSCOPE, Listing, RemoteFile
+from ragcli.models.hubs.protocol import HF, MODELSCOPE, Listing, RemoteFile, aliases
 
 _STAGE = ".ragcli"
+_BUILDING = "building"
 _LAST = ("config.json", "configuration.json")
 
 
@@ -27,15 +29,15 @@ def hf_cache() -> Path:
     """Return Hugging Face's cache: HF_HUB_CACHE, ``$HF_HOME/hub``, ``$XDG_CACHE_HOME/huggingface/hub``."""
     given = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
     if given:
-        return Path(given).expanduser()
+        return Path(given).expanduser().absolute()
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or str(Path(caches, "huggingface"))
-    return Path(home).expanduser() / "hub"
+    return Path(home).expanduser().absolute() / "hub"
 
 
 def modelscope_cache() -> Path:
     """Return ModelScope's cache: MODELSCOPE_CACHE, else ``~/.cache/modelscope``."""
-    return Path(os.environ.get("MODELSCOPE_CACHE") or "~/.cache/modelscope").expanduser()
+    return Path(os.environ.get("MODELSCOPE_CACHE") or "~/.cache/modelscope").expanduser().absolute()
 
 
 class Place(Protocol):
@@ -43,9 +45,16 @@ class Place(Protocol):
 
     path: Path  # the model's folder
     stage: Stage
+    lock: Path
 
     def holds(self, listing: Listing, file: RemoteFile) -> Path | None:
         """Return a file here with the content of this one, or None."""
+
+    def stands(self, listing: Listing, files: Sequence[RemoteFile]) -> bool:
+        """Return whether all files are in the folder as they are listed, without reckoning hashes."""
+
+    def check(self, listing: Listing, files: Sequence[RemoteFile]) -> None:
+        """Refuse, by ModelError, to put files where they would take another model's place."""
 
     def put(self, id_: str, listing: Listing, files: Sequence[RemoteFile]) -> None:
         """Put files into the folder: those of the stage, and those that are held."""
@@ -81,13 +90,46 @@ def older(base: Path, repository: str) -> Path | None:
     return None
 
 
-def elsewhere(listing: Listing, cache: Path | None) -> Place:
-    """Return the place that the same model would have in the other hub's cache."""
+def elsewhere(listing: Listing, cache: Path | None) -> list[Place]:
+    """Return the places that the model may have in the other hub's cache, under each name that it may have there."""
     if listing.source == HF:
-        name = "master" if listing.name == "main" else listing.name
-        return place_of(replace(listing, source=MODELSCOPE, name=name), cache, None)
-    name = "main" if listing.name == "master" else listing.name
-    return place_of(replace(listing, source=HF, name=name), cache, None)
+        source, name = MODELSCOPE, "master" if listing.name == "main" else listing.name
+    else:
+        source, name = HF, "main" if listing.name == "master" else listing.name
+    return [
+        place_of(replace(listing, source=source, name=name, repository=repository), cache, None)
+        for repository in aliases(source, listing.repository)
+    ]
+
+
+@contextlib.contextmanager
+def alone(place: Place, waiting: Callable[[], None] | None) -> Iterator[bool]:
+    """Keep other processes from a place meanwhile; give whether that is so.
+
+    Args:
+        place: the place.
+        waiting: is called before waiting for another process, or None not to wait for it.
+    """
+    import filelock
+
+    try:
+        place.lock.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(str(place.lock))
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            if waiting is None:
+                yield False
+                return
+            waiting()
+            lock.acquire()
+    except NotImplementedError:  # a file system without locks
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 class Blobs:
@@ -98,21 +140,37 @@ class Blobs:
         self._blobs = self._root / "blobs"
         self.path = self._root / "snapshots" / listing.commit
         self.stage = Stage(self._root / _STAGE)
+        self.lock = self._root / f"{_STAGE}.lock"
+        known = manifest.read(self.path)
+        self._damaged = frozenset(known.damaged if known is not None else ())
 
     def holds(self, listing: Listing, file: RemoteFile) -> Path | None:
-        """Return the content here, or None."""
+        """Return the content here, going by its name and size, or None."""
+        if file.path in self._damaged:
+            return None
         for path in (self._blobs / key_of(listing, file), self.path / file.path):
             with contextlib.suppress(OSError):
-                if path.stat().st_size == file.size and not self._is_damaged(file):
+                if path.stat().st_size == file.size:
                     return path
         return None
 
-    def _is_damaged(self, file: RemoteFile) -> bool:
-        known = manifest.read(self.path)
-        return known is not None and file.path in known.damaged
+    def stands(self, listing: Listing, files: Sequence[RemoteFile]) -> bool:
+        """Return whether all files are in the folder, whoever put them there."""
+        try:
+            return not any(
+                file.path in self._damaged or (self.path / file.path).stat().st_size != file.size for file in files
+            )
+        except OSError:
+            return False
+
+    def check(self, listing: Listing, files: Sequence[RemoteFile]) -> None:
+        """Refuse nothing: a commit's folder is one model's."""
 
     def put(self, id_: str, listing: Listing, files: Sequence[RemoteFile]) -> None:
-        """Put the contents under their hash, then the folder of links, then the branch's name."""
+        """Put the contents under their hash, then the folder of links, then the branch's name.
+
+        OSError where a content is not there any more.
+        """
         self._blobs.mkdir(parents=True, exist_ok=True)
         known = manifest.read(self.path)
         for file in files:
@@ -122,30 +180,35 @@ class Blobs:
         page = manifest.Manifest.of(id_, listing, files)
         if known is not None:
             page.keep(known, self.path)
+        left = _uses(listing, files)
         with _folder(self.path, self.stage.folder) as folder:
             for file in _in_order(files):
-                self._link(folder, listing, file)
+                left[key_of(listing, file)] -= 1
+                self._link(folder, listing, file, last=not left[key_of(listing, file)])
             page.write(folder)
         if listing.name != listing.commit:
-            _write(self._root / "refs" / listing.name, listing.commit)
-        shutil.rmtree(self.stage.folder, ignore_errors=True)
+            _write(self._root / "refs" / listing.name, listing.commit, self.stage.folder)
+        _tidy(self.stage, listing)
 
-    def _link(self, folder: Path, listing: Listing, file: RemoteFile) -> None:
+    def _link(self, folder: Path, listing: Listing, file: RemoteFile, last: bool) -> None:
         link = folder / file.path
         blob = self._blobs / key_of(listing, file)
-        if not blob.exists():  # the file itself stands in the folder, where links cannot be made
-            return
+        if not blob.exists():
+            if link.exists():  # the file itself stands in the folder, where links cannot be made
+                return
+            raise FileNotFoundError(2, f"{file.path} has vanished", str(blob))
         link.parent.mkdir(parents=True, exist_ok=True)
-        if link.exists() and link.is_symlink() and link.resolve() == blob.resolve():
+        if link.is_symlink() and link.resolve() == blob.resolve():
             return
-        temporary = link.with_name(f"{link.name}.{os.getpid()}.link")
+        temporary = self.stage.folder / f"link-{os.getpid()}"
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
         try:
-            final = self.path / file.path
-            temporary.symlink_to(os.path.relpath(blob, final.parent))
+            temporary.symlink_to(os.path.relpath(blob, (self.path / file.path).parent))
             temporary.replace(link)
         except OSError:  # a system or a disk without links
             temporary.unlink(missing_ok=True)
-            blob.replace(link)
+            _move(blob, link, keep=not last)
 
 
 class Folder:
@@ -154,75 +217,118 @@ class Folder:
     def __init__(self, path: Path, stage: Path) -> None:
         self.path = path
         self.stage = Stage(stage)
-        self._known: manifest.Manifest | None = None
-        self._read = False
+        self.lock = stage.with_name(stage.name + ".lock")
+        self._known = manifest.read(path)
 
     def holds(self, listing: Listing, file: RemoteFile) -> Path | None:
-        """Return the file here if its content is this one, or None; without a manifest, its hash is reckoned."""
-        if not self._read:
-            self._known = manifest.read(self.path)
-            self._read = True
+        """Return the file here if its content is this one, or None; without a manifest, its hash is reckoned.
+
+        A file that the hub gives no hash for is this one only if it came at the same commit.
+        """
         path = self.path / file.path
-        if self._known is not None and self._known.untouched(self.path, file):
+        known = self._known
+        if file.key is None:
+            same = known is not None and known.revision == listing.commit and file.path in known.files
+            return path if same and known is not None and known.is_as_sent(self.path, file.path) else None
+        if known is not None and known.untouched(self.path, file):
             return path
         try:
             return path if manifest.content_fits(path, file) else None
         except OSError:
             return None
 
+    def stands(self, listing: Listing, files: Sequence[RemoteFile]) -> bool:
+        """Return whether all files are in the folder as its manifest has them."""
+        known = self._known
+        if known is None or known.repository != listing.repository or known.revision != listing.commit:
+            return False
+        return all(known.untouched(self.path, one) if one.key else self.holds(listing, one) for one in files)
+
     def put(self, id_: str, listing: Listing, files: Sequence[RemoteFile]) -> None:
         """Put the files into the folder; one there with another content is replaced, if the hub once sent it.
 
-        One that was changed by hand is kept beside, with the ending ``.orig``.
+        One that was changed by hand is kept beside, with the ending ``.orig``. What the repository has no more goes, if
+        it stands as it was sent. OSError where a content is not there any more.
         """
-        known = manifest.read(self.path)
+        known = self._known
         page = manifest.Manifest.of(id_, listing, files)
-        if known is not None and known.revision == listing.commit:
-            page.keep(known, self.path)
-        # A content that several files have is copied for all but the last.
-        left: dict[str, int] = {}
-        for file in files:
-            left[key_of(listing, file)] = left.get(key_of(listing, file), 0) + 1
+        listed = {one.path: one for one in listing.files}
+        if known is not None and known.repository == listing.repository:
+            for path in list(known.files):
+                if path not in listed or not known.untouched(self.path, listed[path]):
+                    continue
+                page.files.setdefault(path, listed[path])
+        left = _uses(listing, files)
         with _folder(self.path, self.stage.folder) as folder:
             for file in _in_order(files):
                 key = key_of(listing, file)
                 left[key] -= 1
-                staged = self.stage.whole(listing, file)
-                target = folder / file.path
-                if not staged.exists():
+                if self.holds(listing, file) is not None:
                     continue
-                if self.holds(listing, file) is None:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    if target.exists() and not _is_as_sent(target, file, known):
-                        target.replace(target.with_name(target.name + ".orig"))
-                    if left[key]:
-                        copy = staged.with_name(staged.name + ".copy")
-                        shutil.copyfile(staged, copy)
-                        copy.replace(target)
-                    else:
-                        staged.replace(target)
-            if known is not None:
-                for path in known.files.keys() - page.files.keys():
-                    if _is_as_sent(folder / path, known.files[path], known):
+                staged, target = self.stage.whole(listing, file), folder / file.path
+                if not staged.exists():
+                    raise FileNotFoundError(2, f"{file.path} has vanished", str(staged))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if target.exists() and not (known is not None and known.is_as_sent(folder, file.path)):
+                    target.replace(_free(target))
+                _move(staged, target, keep=left[key] > 0)
+            if known is not None and known.repository == listing.repository:
+                for path in known.files.keys() - listed.keys():
+                    if known.is_as_sent(folder, path):
                         (folder / path).unlink(missing_ok=True)
             page.write(folder)
-        shutil.rmtree(self.stage.folder, ignore_errors=True)
+        _tidy(self.stage, listing)
+
+    def check(self, listing: Listing, files: Sequence[RemoteFile]) -> None:
+        """Refuse to put files over those of another model.
+
+        Raises:
+            ModelError: the folder holds files of another model under the same names.
+        """
+        known = self._known
+        if known is None or known.repository == listing.repository:
+            return
+        for file in files:
+            if file.path in known.files and self.holds(listing, file) is None:
+                raise ModelError(
+                    f"{self.path} holds the {file.path} of another model, {known.repository}.",
+                    hint="Name another folder, or take other files with --include.",
+                )
 
 
-def _is_as_sent(path: Path, file: RemoteFile, known: manifest.Manifest | None) -> bool:
-    """Whether a file stands as a hub sent it, so that nobody's work is lost with it."""
-    if known is None or file.path not in known.files:
-        return False
-    return file.path in known.damaged or known.untouched(
-        path.parents[len(Path(file.path).parts) - 1], known.files[file.path]
-    )
+def _uses(listing: Listing, files: Sequence[RemoteFile]) -> dict[str, int]:
+    """Return how many files have each content."""
+    found: dict[str, int] = {}
+    for file in files:
+        found[key_of(listing, file)] = found.get(key_of(listing, file), 0) + 1
+    return found
+
+
+def _move(source: Path, target: Path, *, keep: bool) -> None:
+    """Move a file, or copy it where it is needed again."""
+    if keep:
+        copy = source.with_name(source.name + ".copy")
+        shutil.copyfile(source, copy)
+        copy.replace(target)
+    else:
+        source.replace(target)
+
+
+def _free(path: Path) -> Path:
+    """Return a name beside a file that no file has."""
+    name = path.with_name(path.name + ".orig")
+    number = 0
+    while name.exists():
+        number += 1
+        name = path.with_name(f"{path.name}.orig.{number}")
+    return name
 
 
 @contextlib.contextmanager
 def _folder(path: Path, stage: Path) -> Iterator[Path]:
     """Give a folder to put files into; a new one gets its name at the end, one that is there a mark meanwhile."""
     if not path.exists():
-        building = stage / "building"
+        building = stage / _BUILDING
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
         yield building
@@ -235,43 +341,82 @@ def _folder(path: Path, stage: Path) -> Iterator[Path]:
     mark.unlink()
 
 
+def _tidy(stage: Stage, listing: Listing) -> None:
+    """Remove from the stage what is of no use any more; what is half there of this listing's other files stays."""
+    halves = {stage.half(listing, one).name for one in listing.files}
+    with contextlib.suppress(OSError):
+        for path in stage.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name not in halves:
+                path.unlink(missing_ok=True)
+        stage.folder.rmdir()  # if nothing is left
+
+
 def _in_order(files: Sequence[RemoteFile]) -> list[RemoteFile]:
     """Return weights and parts first, then indexes, then what tells a model."""
     return sorted(files, key=lambda one: (one.path in _LAST, one.path.endswith(".index.json"), one.path))
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, stage: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    stage.mkdir(parents=True, exist_ok=True)
+    temporary = stage / f"ref-{os.getpid()}"
     temporary.write_text(text)
     temporary.replace(path)
 
 
-def borrow(stage: Stage, listing: Listing, files: Sequence[RemoteFile], others: Sequence[Place]) -> None:
-    """Take over what other places hold of these contents, whole or half, so that it is not fetched again."""
-    stage.folder.mkdir(parents=True, exist_ok=True)
+def held_elsewhere(listing: Listing, files: Sequence[RemoteFile], others: Sequence[Place]) -> dict[str, Path]:
+    """Return for the contents that other places hold, by key, where they are."""
+    found: dict[str, Path] = {}
     for file in files:
-        if not file.key:
-            continue
-        whole, half = stage.whole(listing, file), stage.half(listing, file)
         for other in others:
-            if whole.exists():
+            held = other.holds(listing, file) if file.key else None
+            if held is not None:
+                found[key_of(listing, file)] = held.resolve()
                 break
-            staged, growing = other.stage.whole(listing, file), other.stage.half(listing, file)
-            held = None if staged.exists() else other.holds(listing, file)
-            with contextlib.suppress(OSError):  # what cannot be taken over is fetched
-                if staged.exists():
-                    shutil.move(staged, whole)
-                elif held is not None:
-                    _share(held.resolve(), whole)
-                elif growing.exists() and growing.stat().st_size > stage.there(listing, file):
-                    shutil.move(growing, half)
+    return found
 
 
-def _share(path: Path, target: Path) -> None:
-    try:
-        os.link(path, target)
-    except OSError:
-        copy = target.with_name(target.name + ".copy")
-        shutil.copyfile(path, copy)
-        copy.replace(target)
+def borrow(place: Place, listing: Listing, files: Sequence[RemoteFile], others: Sequence[Place], *, link: bool) -> None:
+    """Take over what other places hold of these contents, whole or half, so that it is not fetched again.
+
+    What another process works on is left to it, and nothing is taken whose hash is not right.
+
+    Args:
+        place: where it is taken to.
+        listing: what the files belong to.
+        files: the contents that are wanted.
+        others: where they may be.
+        link: whether a content may be shared with the other place; copied if not.
+    """
+    stage = place.stage
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    for other in others:
+        wanted = [one for one in files if one.key and not stage.whole(listing, one).exists()]
+        if not wanted or not other.lock.parent.exists():
+            continue
+        with contextlib.suppress(OSError), alone(other, None) as free:  # what cannot be taken over is fetched
+            if free:
+                for file in wanted:
+                    _borrow_one(stage, listing, file, other, link)
+
+
+def _borrow_one(stage: Stage, listing: Listing, file: RemoteFile, other: Place, link: bool) -> None:
+    whole, half = stage.whole(listing, file), stage.half(listing, file)
+    staged, growing = other.stage.whole(listing, file), other.stage.half(listing, file)
+    if staged.exists():
+        shutil.move(staged, whole)
+        return
+    held = other.holds(listing, file)
+    if held is not None and manifest.content_fits(held, file):
+        try:
+            if not link:
+                raise OSError
+            os.link(held.resolve(), whole)
+        except OSError:
+            copy = whole.with_name(whole.name + ".copy")
+            shutil.copyfile(held, copy)
+            copy.replace(whole)
+    elif growing.exists() and growing.stat().st_size > stage.there(listing, file):
+        shutil.move(growing, half)

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ragcli.errors import HubError, UsageError
-from ragcli.models.hubs.names import near, network_reason
+from ragcli.models.hubs.names import clean_hash, is_plain, near, network_reason
 from ragcli.models.hubs.protocol import HF, TITLES, Body, Listing, RemoteFile
 
 _API_SECONDS = 10.0
@@ -50,13 +50,15 @@ class HuggingFace:
                 RemoteFile(
                     path=one.rfilename,
                     size=-1 if one.size is None else one.size,
-                    sha256=one.lfs.sha256 if one.lfs else None,
-                    git=one.blob_id,
+                    sha256=clean_hash(one.lfs.sha256 if one.lfs else None, 64),
+                    git=clean_hash(one.blob_id, 40),
                 )
                 for one in info.siblings or []
             ]
             if any(one.size < 0 for one in files):  # a mirror that does not know the question
                 files = self._tree(repository, info.sha)
+            if not is_plain(str(info.sha)):
+                raise ValueError(f"no commit: {info.sha!r}")
         return Listing(
             source=HF, repository=repository, name=revision or "main", commit=str(info.sha), files=tuple(files)
         )
@@ -64,7 +66,12 @@ class HuggingFace:
     def _tree(self, repository: str, commit: str | None) -> list[RemoteFile]:
         found = self._api.list_repo_tree(repository, recursive=True, revision=commit)
         return [
-            RemoteFile(path=one.path, size=int(one.size), sha256=one.lfs.sha256 if one.lfs else None, git=one.blob_id)
+            RemoteFile(
+                path=one.path,
+                size=int(one.size),
+                sha256=clean_hash(one.lfs.sha256 if one.lfs else None, 64),
+                git=clean_hash(one.blob_id, 40),
+            )
             for one in found
             if hasattr(one, "size")  # a folder has none
         ]
@@ -122,6 +129,9 @@ class HuggingFace:
             raise HubError("the network is switched off (HF_HUB_OFFLINE).", "offline") from error
         except transport.HTTPError as error:
             raise self._translated(error, repository, revision, path) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            what = path or f"the listing of {repository}"
+            raise HubError(f"{self.title} does not answer as a hub does for {what}.", "data") from error
         except (OSError, transport.InvalidURL) as error:
             raise HubError(f"{self.title} cannot be reached: {network_reason(error)}.", "network") from error
 
@@ -148,10 +158,8 @@ class HuggingFace:
                 hint="Give a valid one in HF_TOKEN, or: hf auth login",
             )
         if missing:
-            closed = (
-                "or it is private to others" if self._token else "or it is private: then give your token in HF_TOKEN"
-            )
-            return HubError(f"{self.title} has no model {repository}, {closed}.", "missing")
+            closed = "or it is private to others" if self._token else "if it is private, give your token in HF_TOKEN"
+            return HubError(f"{self.title} has no model {repository}; {closed}.", "missing")
         if isinstance(error, (errors.EntryNotFoundError, errors.DisabledRepoError)):
             return HubError(f"{self.title} does not deliver {what}: {_first_line(error)}.", "data")
         if status == 403:

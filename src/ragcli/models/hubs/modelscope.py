@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ragcli.errors import HubError, UsageError
-from ragcli.models.hubs.names import near, network_reason
+from ragcli.models.hubs.names import clean_hash, is_plain, near, network_reason
 from ragcli.models.hubs.protocol import MODELSCOPE, TITLES, Body, Listing, RemoteFile
 
 _MAIN = "master"
@@ -51,14 +51,22 @@ class ModelScope:
             if not entries:  # what it answers for some revisions that are not there
                 self._client.get_repo_info(repository, "model")
                 raise self._no_revision(repository, name)
-        files = [
-            RemoteFile(path=str(one["Path"]), size=int(one.get("Size") or 0), sha256=one.get("Sha256") or None)
-            for one in entries
-            if one.get("Type") != "tree"
-        ]
-        commits = sorted((int(one.get("CommittedDate") or 0), str(one.get("Revision") or "")) for one in entries)
-        commit = next((one for _, one in reversed(commits) if one), name)
+            files = [self._file(repository, name, one) for one in entries if one.get("Type") != "tree"]
+            commits = sorted((int(one.get("CommittedDate") or 0), str(one.get("Revision") or "")) for one in entries)
+            commit = next((one for _, one in reversed(commits) if one), name.replace("/", "--"))
+            if not is_plain(commit) or ".." in name.split("/") or name.startswith("/"):
+                raise ValueError(f"no commit: {commit!r}")
         return Listing(source=MODELSCOPE, repository=repository, name=name, commit=commit, files=tuple(files))
+
+    def _file(self, repository: str, name: str, entry: Any) -> RemoteFile:
+        path, size = str(entry["Path"]), entry.get("Size")
+        if size is None:  # the file's own answer tells it
+            response = self._client.download_stream(
+                repository, "model", path, revision=name, headers={"Accept-Encoding": "identity"}
+            )
+            size = response.headers["Content-Length"]
+            response.close()
+        return RemoteFile(path=path, size=int(size), sha256=clean_hash(entry.get("Sha256"), 64))
 
     @contextmanager
     def open(self, listing: Listing, file: RemoteFile, start: int, block: int) -> Iterator[Body]:
@@ -102,8 +110,15 @@ class ModelScope:
             raise
         except errors.HubError as error:
             raise self._translated(error, repository, revision, path) from error
-        except (requests.RequestException, OSError) as error:
-            raise HubError(f"{self.title} cannot be reached: {network_reason(error)}.", "network") from error
+        except Exception as error:
+            what = path or f"the listing of {repository}"
+            if isinstance(error, (requests.exceptions.InvalidJSONError, KeyError, TypeError, AttributeError)):
+                raise HubError(f"{self.title} does not answer as a hub does for {what}.", "data") from error
+            if isinstance(error, (requests.RequestException, OSError)):
+                raise HubError(f"{self.title} cannot be reached: {network_reason(error)}.", "network") from error
+            if isinstance(error, ValueError):
+                raise HubError(f"{self.title} does not answer as a hub does for {what}.", "data") from error
+            raise
 
     def _translated(self, error: Any, repository: str, revision: str | None, path: str | None) -> HubError:
         from modelscope_hub import errors
@@ -146,7 +161,7 @@ class ModelScope:
                 return self._no_revision(repository, revision)
             except errors.HubError:
                 pass
-        closed = "" if self._client.token else ", or it is private: then give your token in MODELSCOPE_API_TOKEN"
+        closed = "" if self._client.token else "; if it is private, give your token in MODELSCOPE_API_TOKEN"
         return HubError(f"{self.title} has no model {repository}{closed}.", "missing")
 
     def _no_revision(self, repository: str, revision: str) -> HubError:

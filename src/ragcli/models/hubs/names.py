@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import socket
 from collections.abc import Iterable
 
@@ -15,6 +16,20 @@ def near(name: str, known: Iterable[str]) -> list[str]:
     """Return the known names that are most like one, at most three; case does not count."""
     lowered = {one.lower(): one for one in reversed(list(known))}
     return [lowered[one] for one in difflib.get_close_matches(name.lower(), lowered, n=_MOST, cutoff=_LIKE)]
+
+
+_COMMIT = re.compile(r"[\w.-]{1,100}\Z")
+
+
+def clean_hash(value: object, digits: int) -> str | None:
+    """Return a hash in lower-case hexadecimal digits, or None where it is none: it becomes the name of a file."""
+    text = str(value or "").lower()
+    return text if re.fullmatch(f"[0-9a-f]{{{digits}}}", text) else None
+
+
+def is_plain(commit: str) -> bool:
+    """Whether a commit is fit for the name of a folder."""
+    return bool(_COMMIT.match(commit)) and commit.strip(".") != ""
 
 
 def network_reason(error: BaseException) -> str:
