@@ -113,6 +113,8 @@ def test_latent_attention_experts_windows_and_linear_layers() -> None:
     assert model.cache_bytes(1) == 61 * (512 + 64) * 2
     assert weight_bytes(model, "auto") == pytest.approx(model.parameters, rel=0.01)
     assert any("expands" in note for note in fit(model, Load(), [80 * GIB]).notes)
+    together = Load(context=131072, gpus=8, sharding="tensor")
+    assert estimate(model, together).parts["kv_cache"] == model.cache_bytes(131072)  # it has no heads to share
 
     mistral = {
         "model_type": "mistral", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
@@ -148,6 +150,18 @@ def test_quantised_checkpoints_take_what_they_take() -> None:
     assert sizes["awq"] == pytest.approx(5.68, rel=0.02)  # what the files on the hub take
     assert sizes["nf4"] < sizes["awq"] < sizes["fp8"] < sizes["gptq"] < weight_bytes(whole, "bf16") / GIB
     assert sizes["ct"] == pytest.approx(sizes["awq"], rel=0.02)
+    assert (
+        read({**config, "quantization_config": {"quant_method": "x", "config_groups": {"g": None}}}).quantization
+        is None
+    )
+
+    oss = {
+        "model_type": "gpt_oss", "hidden_size": 2880, "num_hidden_layers": 24, "num_attention_heads": 64,
+        "num_key_value_heads": 8, "head_dim": 64, "intermediate_size": 2880, "num_local_experts": 32,
+        "num_experts_per_tok": 4, "vocab_size": 201088, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
+        "quantization_config": {"quant_method": "mxfp4"},
+    }  # fmt: skip
+    assert weight_bytes(read(oss), "auto") == pytest.approx(13.8e9, rel=0.02)  # the experts alone are in 4 bits
 
 
 def test_a_listing_that_says_more_than_the_shape_counts() -> None:
@@ -163,6 +177,9 @@ def test_a_listing_that_says_more_than_the_shape_counts() -> None:
         ({}, "does not say its hidden_size"),
         ({"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}, "does not say its vocab_size"),
         ({"hidden_size": "wide"}, "says 'wide' for hidden_size"),
+        ({"hidden_size": 1e30}, "says 1e\\+30 for hidden_size, which cannot be"),
+        ({"hidden_size": 8, "num_hidden_layers": 0}, "says 0 for num_hidden_layers"),
+        ({"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 0}, "says 0 for num_attention_heads"),
     ],
 )
 def test_configs_that_tell_too_little(config: dict, says: str) -> None:
@@ -441,10 +458,13 @@ def test_a_model_by_its_config_in_a_folder_a_file_or_on_a_hub(tmp_path: Path) ->
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config))
-    for name in (folder, folder / "config.json"):
+    marked = tmp_path / "marked.json"
+    marked.write_bytes(b"\xef\xbb\xbf" + json.dumps({**config, "model_type": "someone's"}).encode())
+    for name in (folder, folder / "config.json", marked):
         done = run("gpu-check", name, "--gpu-memory", "3GiB")
         assert done.returncode == 0, done.stderr.decode()
-        assert lines(done.stdout)[0]["parameters"] == 596_049_920
+        assert lines(done.stdout)[0]["parameters"] == pytest.approx(596_049_920, rel=1e-4)
+    assert 'the kind "someone\'s" is not known to ragcli' in lines(done.stdout)[0]["notes"][0]
     hubs = [Hub(HuggingFaceHandler), Hub(ModelScopeHandler)]
     try:
         for hub in hubs:
@@ -478,6 +498,8 @@ def test_a_model_by_its_config_in_a_folder_a_file_or_on_a_hub(tmp_path: Path) ->
         (["--task", "fly"], 2, "'fly' is not one of"),
         (["x/y", "--context", "0"], 2, "0 is not in the range"),
         (["--source", "built-in"], 2, "has no config to ask for"),
+        (["Qwen/Qwen3-8B", "--task", "lora", "--precision", "int4"], 2, "--precision is for infer and embed"),
+        (["Qwen/Qwen3-8B", "--batch", "99999999999"], 2, "is not in the range"),
     ],
 )
 def test_wrong_usage(args: list[str], code: int, says: str) -> None:

@@ -32,3 +32,26 @@ def test_training_needs_no_more_than_is_reckoned(task: str) -> None:
     assert traced < own.allocated < own.needed
     # Beside the buffers, which a trace does not show, it is no wild guess either.
     assert own.allocated - own.parts["buffers"] == pytest.approx(traced, rel=0.25)
+
+
+FAMILIES = [
+    "bert", "roberta", "distilbert", "deberta-v2", "electra", "modernbert", "nomic_bert", "llama", "mistral", "mixtral",
+    "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "internlm3", "gemma", "gemma2", "gemma3_text", "phi",
+    "phi3", "phimoe", "glm", "glm4_moe", "deepseek_v2", "deepseek_v3", "gpt_oss", "llama4_text", "olmo2", "cohere",
+    "falcon", "bloom", "gpt2", "starcoder2", "smollm3", "ernie4_5", "granite",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_parameters_are_those_of_the_model_that_transformers_makes(kind: str) -> None:
+    """Of the family's own default shape, on a device that holds nothing."""
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+    from ragcli.hardware.families import ENCODERS
+
+    config = AutoConfig.for_model(kind)
+    with torch.device("meta"):
+        model = (AutoModel if kind in ENCODERS else AutoModelForCausalLM).from_config(config, dtype=torch.bfloat16)
+    count = sum(one.numel() for one in model.parameters())
+    assert read(config.to_dict(), kind).parameters == pytest.approx(count, rel=0.015)

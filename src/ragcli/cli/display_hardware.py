@@ -133,7 +133,7 @@ def show_fit(one: Fit, on_cpu: bool) -> None:
     rest = "fragments, margin" if on_cpu else "CUDA, fragments, margin"
     table.add_row(rest, f"{(one.estimate.needed - one.estimate.allocated) / _GIB:.2f} GiB")
     console.print(table)
-    cache = model.cache_bytes(1)
+    cache = model.token_bytes
     if cache and load.task == "infer":
         console.print(Text(f"  a token of context takes {cache:,} bytes"))
     if one.longest:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ragcli.hardware.plan import Fit
 
 
+_MOST = 10**6  # of what is counted: a context, a batch, GPUs
+
+
 class Task(str, Enum):
     """What is done with the model."""
 
@@ -63,12 +66,19 @@ def gpu_check(
     context: Annotated[
         int | None,
         typer.Option(
-            "--context", metavar="N", min=1, help="Tokens of one sequence, the answer included. 4096; 2048 to train."
+            "--context",
+            metavar="N",
+            min=1,
+            max=_MOST,
+            help="Tokens of one sequence, the answer included. 4096; 2048 to train.",
         ),
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Sequences at once on one GPU.")] = 1,
+    batch: Annotated[
+        int, typer.Option("--batch", metavar="N", min=1, max=_MOST, help="Sequences at once on one GPU.")
+    ] = 1,
     gpus: Annotated[
-        int | None, typer.Option("--gpus", metavar="N", min=1, help="How many share the work. One by default.")
+        int | None,
+        typer.Option("--gpus", metavar="N", min=1, max=_MOST, help="How many share the work. One by default."),
     ] = None,
     gpu_memory: Annotated[
         str | None,
@@ -79,7 +89,7 @@ def gpu_check(
     sharding: Annotated[
         Sharding, typer.Option("--sharding", help="How several GPUs share: auto is pipeline, to train fsdp or zero3.")
     ] = Sharding.auto,
-    rank: Annotated[int, typer.Option("--rank", metavar="R", min=1, help="Of LoRA's adapters.")] = 64,
+    rank: Annotated[int, typer.Option("--rank", metavar="R", min=1, max=_MOST, help="Of LoRA's adapters.")] = 64,
     prefill: Annotated[
         int,
         typer.Option("--prefill", metavar="N", min=0, help="Tokens of the prompt at once; 0 for the whole prompt."),

@@ -11,12 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragcli.errors import ModelError
+from ragcli.hardware.families import BIASED, DECODERS, DEFAULTS, ENCODERS, GATED_ENCODERS, NORMED, PLAIN_MLP, TIED
 
 _DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8, "float8_e4m3fn": 1, "half": 2, "float": 4}
-_ENCODERS = ("bert", "roberta", "xlm-roberta", "xlm_roberta", "new", "nomic_bert", "modernbert", "distilbert", "mpnet")
-_BIASED = ("qwen", "qwen2", "qwen2_moe", "qwen2_vl", "qwen2_5_vl")  # their q, k and v have one, and no key says so
-_NORMED = ("qwen3", "qwen3_moe", "qwen3_next", "gemma3_text", "gemma3", "olmo2")  # q and k have a norm for each head
-_PLAIN_MLP = ("gpt2", "gpt_neox", "falcon", "phi", "opt", "bloom", "starcoder2", "mpt")  # two matrices, not three
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +54,7 @@ class Architecture:
     experts: int
     active: int  # parameters that one token uses
     quantization: Quantization | None
+    in_experts: int  # of the linear ones, those of experts that take turns
     lora_rows: int  # inputs and outputs of all linear matrices that an adapter may sit on, summed
     notes: tuple[str, ...]
 
@@ -64,6 +62,11 @@ class Architecture:
     def parameters(self) -> int:
         """How many parameters there are."""
         return self.linear + self.embeddings + self.other
+
+    @property
+    def token_bytes(self) -> int:
+        """What one token adds to the cache in bf16, while no window is full."""
+        return len(self.windows) * self.cache * 2
 
     def cached_tokens(self, context: int) -> list[int]:
         """Return for each layer with a cache how many tokens it keeps of a context."""
@@ -100,28 +103,36 @@ def read(config: Mapping[str, Any], name: str = "the model") -> Architecture:
         config = inner_config.get("text_config", inner_config)
         notes.append("only the language model is counted, not its towers for pictures or sound")
     kind = str(config.get("model_type") or outer.get("model_type") or "")
+    config = {**DEFAULTS.get(kind, {}), **{key: value for key, value in config.items() if value is not None}}
+    if kind not in DECODERS | ENCODERS:
+        notes.append(f"the kind {kind!r} is not known to ragcli, and is reckoned like a Llama")
     get = _Reader(config, name)
-    hidden = get.number("hidden_size", "n_embd", "d_model", "dim")
-    layers = get.number("num_hidden_layers", "n_layer", "num_layers", "n_layers")
-    heads = get.number("num_attention_heads", "n_head", "n_heads")
-    kv_heads = get.number("num_key_value_heads", "multi_query_group_num", "n_head_kv", default=heads)
+    hidden = get.number("hidden_size", "n_embd", "d_model", "dim", least=1)
+    layers = get.number("num_hidden_layers", "n_layer", "num_layers", "n_layers", least=1)
+    heads = get.number("num_attention_heads", "n_head", "n_heads", least=1)
+    one_kv = config.get("multi_query") is True and not config.get("new_decoder_architecture")
+    kv_keys = ("num_key_value_heads", "multi_query_group_num", "n_head_kv", "num_kv_heads")
+    kv_heads = 1 if one_kv and kind == "falcon" else get.number(*kv_keys, default=heads, least=1)
     head_dim = get.number("head_dim", "kv_channels", "attention_head_dim", default=hidden // heads)
-    vocabulary = get.number("vocab_size", "padded_vocab_size")
-    encoder = kind in _ENCODERS
-    gated = not encoder and kind not in _PLAIN_MLP
+    vocabulary = get.number("vocab_size", "padded_vocab_size", least=1)
+    encoder = kind in ENCODERS
+    gated = kind not in PLAIN_MLP
     inner = get.number("intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim", default=4 * hidden)
     if kind == "qwen":  # its first generation counts both halves of the gated MLP
         inner //= 2
-    tied = bool(config.get("tie_word_embeddings", outer.get("tie_word_embeddings", kind in _TIED)))
+    tied = bool(config.get("tie_word_embeddings", outer.get("tie_word_embeddings", kind in TIED)))
     positions = get.number("max_position_embeddings", "seq_length", "n_positions", "max_sequence_length", default=2048)
     attention, cache, expanded = _attention(get, kind, hidden, heads, kv_heads, head_dim)
-    mlps, width, experts, active_mlps = _mlps(get, kind, layers, hidden, inner, gated)
+    mlps, width, experts, active_mlps, in_experts = _mlps(get, kind, layers, hidden, inner, gated)
+    if experts:
+        notes.append("adapters sit on attention and dense layers, not on the experts")
     windows, linear_layers = _windows(config, kind, layers)
     state = linear_layers * _linear_state(get, heads, head_dim)
     if linear_layers:
         notes.append(f"{linear_layers} of {layers} layers have linear attention, whose state does not grow")
     linear = layers * attention + sum(mlps)
-    tables = vocabulary * hidden * (1 if tied or encoder else 2)
+    narrow = get.number("embedding_size", default=hidden) if encoder else hidden  # then it is widened
+    tables = vocabulary * narrow * (1 if tied or encoder else 2)
     other = _other(get, kind, layers, hidden, heads, kv_heads, head_dim, inner, encoder, positions)
     return Architecture(
         name=name,
@@ -150,12 +161,13 @@ def read(config: Mapping[str, Any], name: str = "the model") -> Architecture:
         experts=experts,
         active=layers * attention + sum(active_mlps) + tables + other,
         quantization=_quantization(outer if "quantization_config" in outer else config),
-        lora_rows=_lora_rows(layers, hidden, heads, kv_heads, head_dim, inner, gated, kind),
+        lora_rows=_lora_rows(get, layers, hidden, heads, kv_heads, head_dim, inner, gated, kind),
+        in_experts=in_experts,
         notes=tuple(notes),
     )
 
 
-_TIED = ("gemma", "gemma2", "gemma3_text", "gpt2")  # theirs are unless the config says otherwise
+_MOST = 10**9  # of any number in a config
 
 
 class _Reader:
@@ -165,15 +177,15 @@ class _Reader:
         self.config = config
         self._name = name
 
-    def number(self, *keys: str, default: int | None = None) -> int:
+    def number(self, *keys: str, default: int | None = None, least: int = 0) -> int:
         for key in keys:
             value = self.config.get(key)
             if isinstance(value, list) and value and all(isinstance(one, int) for one in value):
                 value = max(value)
             if isinstance(value, bool) or value is None:
                 continue
-            if not isinstance(value, (int, float)) or value != int(value) or value < 0:
-                raise ModelError(f"the config of {self._name} says {value!r} for {key}, which is no number.")
+            if not isinstance(value, (int, float)) or not least <= value <= _MOST or value != int(value):
+                raise ModelError(f"the config of {self._name} says {value!r} for {key}, which cannot be.")
             return int(value)
         if default is None:
             raise ModelError(
@@ -202,25 +214,30 @@ def _attention(get: _Reader, kind: str, hidden: int, heads: int, kv_heads: int, 
 
 def _mlps(
     get: _Reader, kind: str, layers: int, hidden: int, inner: int, gated: bool
-) -> tuple[list[int], int, int, list[int]]:
-    """Return the parameters of each layer's MLP, the elements one token holds there, experts, and what is active."""
+) -> tuple[list[int], int, int, list[int], int]:
+    """Return of the MLPs: parameters by layer, a token's elements, experts, what is active, what experts hold."""
     matrices = 3 if gated else 2
     dense = matrices * hidden * inner
     experts = get.number("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", default=0)
     if experts <= 1:
-        return [dense] * layers, matrices * inner, 0, [dense] * layers
+        return [dense] * layers, matrices * inner, 0, [dense] * layers, 0
     top = get.number("num_experts_per_tok", "num_experts_per_token", "moe_topk", "experts_per_token", default=2)
     own = get.number("moe_intermediate_size", "expert_ffn_hidden_size", default=inner)
     shared = get.number("shared_expert_intermediate_size", default=0)
     shared = shared or own * get.number("n_shared_experts", "num_shared_experts", default=0)
-    every = max(1, get.number("decoder_sparse_step", "moe_layer_freq", "moe_layer_interval", default=1))
+    every_keys = ("decoder_sparse_step", "moe_layer_freq", "moe_layer_interval", "interleave_moe_layer_step")
+    every = max(1, get.number(*every_keys, default=1))
+    if kind == "llama4_text":  # its experts have the plain size, and one of them is for every token
+        shared, dense = own, matrices * hidden * get.number("intermediate_size_mlp", default=inner)
     first = get.number("first_k_dense_replace", "moe_layer_start_index", default=0)
     only = set(get.config.get("mlp_only_layers") or ())
     router = hidden * experts
     sparse = matrices * hidden * (experts * own + shared) + router
     used = matrices * hidden * (top * own + shared) + router
     is_sparse = [
-        layer >= first and layer not in only and (layer + (1 if kind.startswith("qwen") else 0)) % every == 0
+        layer >= first
+        and layer not in only
+        and (layer + (1 if kind.startswith(("qwen", "llama4")) else 0)) % every == 0
         for layer in range(layers)
     ]
     return (
@@ -228,6 +245,7 @@ def _mlps(
         matrices * max(top * own + shared, 0 if all(is_sparse) else inner),
         experts,
         [used if one else dense for one in is_sparse],
+        sum(is_sparse) * matrices * hidden * experts * own,
     )
 
 
@@ -300,13 +318,14 @@ def _other(
         types = get.number("type_vocab_size", default=2)
         layer = queries + 2 * keys + hidden + inner + hidden + 4 * hidden
         pooler = hidden * hidden + hidden if kind in ("bert", "roberta", "xlm-roberta") else 0
-        return layers * layer + (positions + types + 2) * hidden + pooler
+        places = 0 if kind in GATED_ENCODERS else positions  # theirs are turned into the queries and keys
+        return layers * layer + (places + types + 2) * hidden + pooler
     layer = 2 * hidden
-    if kind in _BIASED or get.config.get("qkv_bias"):
+    if kind in BIASED or get.config.get("qkv_bias"):
         layer += queries + 2 * keys
     elif get.config.get("attention_bias") or get.config.get("bias"):
         layer += queries + 2 * keys + hidden
-    if kind in _NORMED:
+    if kind in NORMED:
         layer += 2 * head_dim
     return layers * layer + hidden
 
@@ -339,7 +358,7 @@ def _quantization(config: Mapping[str, Any]) -> Quantization | None:
         return Quantization(method=method, bits=4.25)
     if method == "compressed-tensors":
         groups = found.get("config_groups")
-        group: Any = next(iter(groups.values()), {}) if isinstance(groups, Mapping) else {}
+        group: Any = (next(iter(groups.values()), None) if isinstance(groups, Mapping) else None) or {}
         bits = bits or (group.get("weights") or {}).get("num_bits") or 8
     if not isinstance(bits, (int, float)) or isinstance(bits, bool):
         return None
@@ -353,7 +372,7 @@ INT8_BITS = 8.0  # LLM.int8(), Dettmers et al. 2022: a scale a row, which is nex
 
 
 def _lora_rows(
-    layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int, inner: int, gated: bool, kind: str
+    get: _Reader, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int, inner: int, gated: bool, kind: str
 ) -> int:
     """Return inputs plus outputs of the linear matrices: an adapter of rank r has r times as many parameters.
 
@@ -363,4 +382,11 @@ def _lora_rows(
     queries, keys = heads * head_dim, kv_heads * head_dim
     attention = hidden + queries + 2 * keys if kind == "qwen" else 3 * hidden + queries + 2 * keys
     attention += queries + hidden
+    latent = get.number("kv_lora_rank", default=0)
+    if latent:
+        rope, plain = get.number("qk_rope_head_dim", default=64), get.number("qk_nope_head_dim", default=128)
+        value, compressed = get.number("v_head_dim", default=128), get.number("q_lora_rank", default=0)
+        asked = heads * (plain + rope)
+        query = hidden + 2 * compressed + asked if compressed else hidden + asked
+        attention = query + hidden + latent + rope + latent + heads * (plain + value) + heads * value + hidden
     return layers * (attention + (3 if gated else 2) * (hidden + inner))

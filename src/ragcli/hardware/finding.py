@@ -71,7 +71,7 @@ def shape(name: str, *, source: str = "auto", revision: str | None = None) -> Sh
 
 def _json(path: Path) -> Json:
     try:
-        value = loads(path.read_bytes())
+        value = loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}.") from error
     if not isinstance(value, dict):

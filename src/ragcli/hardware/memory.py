@@ -154,7 +154,8 @@ def weight_bytes(model: Architecture, precision: str) -> int:
     if model.quantization is not None and precision in ("auto", "stored"):
         if model.quantization.method == "fp8" and model.tied and precision == "auto":
             rest += model.vocabulary * model.hidden  # transformers keeps the output's table apart then
-        return int(model.linear * model.quantization.bits / 8) + rest * _HALF
+        few = model.in_experts if model.quantization.method == "mxfp4" else model.linear  # gpt-oss: the experts alone
+        return int(few * model.quantization.bits / 8) + (model.linear - few + rest) * _HALF
     item = model.item if precision == "stored" else _HALF
     return model.parameters * item
 
@@ -193,7 +194,9 @@ def _inference(model: Architecture, load: Load, sharding: str, scale: float) -> 
         answer = cache - load.batch * model.cache_bytes(max(1, load.context - min(load.context // 2, _PREFILL)))
         held = max(held, during - answer) if load.prefill else max(held, during)
     share, extra = _shares(model, load, sharding)
-    kept = 1 / min(load.gpus, model.kv_heads) if sharding == "tensor" else share(False)
+    kept = share(False)
+    if sharding == "tensor":  # by heads; a latent cache has none, and stands on every GPU
+        kept = 1.0 if model.expanded != model.cache else 1 / min(load.gpus, model.kv_heads)
     return {
         "weights": int(weights * share(True)) + extra(weights),
         "kv_cache": int(cache * kept) if sharding in ("pipeline", "tensor") else cache,

@@ -35,7 +35,7 @@ class Fit:
         values |= {"allocated": self.estimate.allocated, "parts": self.estimate.parts}
         values |= {"gpus_needed": self.gpus, "longest_context": self.longest}
         values |= {"parameters": self.model.parameters, "active_parameters": self.model.active}
-        values |= {"kv_bytes_per_token": self.model.cache_bytes(1), "config_from": self.source}
+        values |= {"kv_bytes_per_token": self.model.token_bytes, "config_from": self.source}
         if load.task in ("lora", "qlora"):
             values["rank"] = load.rank
         return {**values, "notes": list(self.notes)}
