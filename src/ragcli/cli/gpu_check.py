@@ -121,6 +121,10 @@ def gpu_check(
     from ragcli.hardware.devices import Found, devices
     from ragcli.hardware.memory import Load
 
+    if precision is not Precision.auto and task not in (Task.infer, Task.embed):
+        raise UsageError(
+            f"--precision is for infer and embed; {task.value} has its own.", hint="qlora trains on weights in 4 bits."
+        )
     if source is Source.built_in:
         raise UsageError("--source built-in has no config to ask for.", hint="Give hf, modelscope or auto.")
     tokens = context or (2048 if task in (Task.lora, Task.qlora, Task.full) else 512 if task is Task.embed else 4096)
