@@ -8,6 +8,7 @@ clients' own code reads: huggingface_hub 2.4 and modelscope_hub 0.5.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import re
@@ -20,6 +21,29 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 SMALL = 1 << 16  # what is larger is in LFS
+
+
+@functools.lru_cache(maxsize=10_000)
+def _sha256(key: int, data: _Same) -> str:
+    return hashlib.sha256(data.value).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Same:
+    """Bytes that are compared by being the same object, which for long ones takes no time."""
+
+    value: bytes
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.value is self.value
+
+
+def sha256(data: bytes) -> str:
+    """The hash of bytes, reckoned once for each object."""
+    return _sha256(id(data), _Same(data))
 
 
 @dataclass
@@ -180,7 +204,7 @@ class Handler(BaseHTTPRequestHandler):
         for repo in self.hub.repos.values():
             for files in (repo.files, *repo.old.values()):
                 for data in files.values():
-                    if hashlib.sha256(data).hexdigest() == digest:
+                    if sha256(data) == digest:
                         return self.body(data, {})
         return self.json({"error": "no such object"}, 404)
 
@@ -303,7 +327,7 @@ class HuggingFaceHandler(Handler):
         git = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
         value = {"rfilename": path, "size": len(data), "blobId": git}
         if len(data) > SMALL:
-            value["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 135}
+            value["lfs"] = {"sha256": sha256(data), "size": len(data), "pointerSize": 135}
         return value
 
     def tree(self, name: str, revision: str) -> None:
@@ -385,14 +409,14 @@ class ModelScopeHandler(Handler):
         if data is None:
             return self.said(None, 404, "file not found")
         if len(data) > SMALL:
-            return self.redirect(f"{self.hub.data_url}/{found[1]}/{hashlib.sha256(data).hexdigest()}?auth_key=1")
+            return self.redirect(f"{self.hub.data_url}/{found[1]}/{sha256(data)}?auth_key=1")
         return self.body(data, {})
 
     @staticmethod
     def entry(repo: Repo, commit: str, files: dict[str, bytes], path: str) -> dict:
         data = files[path]
         value = {"Name": path.rsplit("/", 1)[-1], "Path": path, "Type": "blob", "Size": len(data), "Mode": "33188"}
-        value |= {"Sha256": hashlib.sha256(data).hexdigest(), "IsLFS": len(data) > SMALL, "InCheck": False}
+        value |= {"Sha256": sha256(data), "IsLFS": len(data) > SMALL, "InCheck": False}
         return {**value, "Revision": commit, "CommittedDate": repo.date, "CommitterName": "someone"}
 
 
