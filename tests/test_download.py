@@ -178,8 +178,10 @@ def test_auto_takes_the_faster_one(hubs: Hubs) -> None:
     assert "MB/s" in record["reason"]
 
 
-def test_a_hub_that_ends_in_mid_run_is_followed_by_the_other_from_where_it_was(hubs: Hubs) -> None:
-    hubs.ms.faults = [Fault("api:*repo/files*", times=1, hang=1)]
+@pytest.mark.parametrize("late", [None, 8.0])
+def test_a_hub_that_ends_in_mid_run_is_followed_by_the_other_from_where_it_was(hubs: Hubs, late: float | None) -> None:
+    # Slower at first, or as good as silent until the first one was taken.
+    hubs.ms.faults = [Fault("data:*", rate=1e6) if late is None else Fault("api:*repo/files*", hang=late)]
     hubs.hf.faults = [
         Fault(f"data:*{HASH}*", times=1, rate=50e6),  # the first question is answered
         Fault(f"data:*{HASH}*", times=1, cut=1_000_000),
@@ -337,7 +339,7 @@ def test_a_full_disk_is_known_before_the_first_byte(hubs: Hubs) -> None:
 
 
 def test_offline_means_not_one_packet(hubs: Hubs) -> None:
-    hubs.record(NAME)
+    hubs.record(NAME, "--source", "hf")
     asked = len(hubs.hf.asked) + len(hubs.ms.asked)
     for switch in ({"HF_HUB_OFFLINE": "1"}, {"TRANSFORMERS_OFFLINE": "1"}, {"RAGCLI_OFFLINE": "1"}):
         for name, code in ((NAME, 0), ("Qwen/Absent", 1)):

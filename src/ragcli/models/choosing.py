@@ -38,6 +38,7 @@ class Candidate:
     rate: float | None = None
     error: RagcliError | None = None
     there: bool = False
+    late: bool = False  # it may still answer, if it is asked again
 
     @property
     def title(self) -> str:
@@ -92,7 +93,7 @@ def ask(
         if candidates[source].delivers:
             until = min(until, time.monotonic() + (0.0 if candidates[source].there else _GRACE))
     for source in open_:
-        late = Candidate(source, candidates[source].hub)
+        late = Candidate(source, candidates[source].hub, late=True)
         late.error = HubError(f"{late.title} does not answer in time.", "network")
         candidates[source] = late
     return sorted(candidates.values(), key=lambda one: _worth(one, list(candidates.values())))

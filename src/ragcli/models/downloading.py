@@ -103,7 +103,11 @@ def download(
     sources = (HF, MODELSCOPE) if source == "auto" else (source,)
     if offline or is_offline():
         return _from_disk(id_, sources, wish, began, None, dry_run)
-    candidates = ask(sources, id_, wish.revision, wish.select, lambda listing, chosen: _is_there(listing, chosen, wish))
+
+    def is_there(listing: Listing, chosen: Selection) -> bool:
+        return _is_there(listing, chosen, wish)
+
+    candidates = ask(sources, id_, wish.revision, wish.select, is_there)
     usable = [one for one in candidates if one.delivers]
     if not usable:
         return _nowhere(id_, candidates, wish, began, dry_run)
@@ -112,16 +116,20 @@ def download(
         _log.info("%s: from %s, %s", id_, usable[0].title, why)
     if dry_run:
         return _planned(id_, usable[0], wish, why, began)
-    for number, candidate in enumerate(usable):
-        others = usable[number + 1 :]
+    late = [one.source for one in candidates if one.late]
+    while True:
+        candidate = usable.pop(0)
         try:
-            return _bring(id_, candidate, wish, bool(others), watched_by or watcher(), why, began)
+            return _bring(id_, candidate, wish, bool(usable or late), watched_by or watcher(), why, began)
         except HubError as error:
-            if not others or error.kind in ("token", "offline"):
+            if error.kind in ("token", "offline"):
+                raise
+            if not usable and late:  # it did not answer in time before; now there is time
+                usable = [one for one in ask((late.pop(),), id_, wish.revision, wish.select, is_there) if one.delivers]
+            if not usable:
                 raise
             why = f"since {error.message.rstrip('.')}"
-            _log.warning("%s: %s; goes on from %s", id_, error.message.rstrip("."), others[0].title)
-    raise AssertionError
+            _log.warning("%s: %s; goes on from %s", id_, error.message.rstrip("."), usable[0].title)
 
 
 def _record(id_: str, listing: Listing, place: Place, chosen: Selection, began: float, **extra: object) -> Model:
