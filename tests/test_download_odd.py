@@ -154,7 +154,7 @@ def test_some_of_the_files_are_not_the_model(hubs: Hubs) -> None:
     assert set(content(part["path"])) == {"config.json"}
     (listed,) = lines(hubs("--list").stdout.encode())
     assert listed["whole"] is False
-    assert "no weights" in listed["fault"]
+    assert "only some of its files were downloaded, and not model.safetensors" in listed["fault"]
     for more in ([], ["--all"], ["--include", "*.safetensors"]):
         done = hubs(NAME, "--offline", *more)
         assert done.returncode == 1, more
@@ -309,10 +309,15 @@ def test_a_listing_without_sizes_and_hashes(hubs: Hubs) -> None:
 def test_hashes_that_are_paths_are_no_hashes(hubs: Hubs) -> None:
     become(hubs, Evil)
     assert content(hubs.record(NAME, "--source", "modelscope")["path"]) == wanted()
-    hubs.hf.repos["evil/model"] = Repo({"config.json": b"{}", ".ragcli.incomplete": b"x", "model.safetensors": b"y"})
-    done = hubs("evil/model", "--source", "hf")
-    assert done.returncode == 1
-    assert "names a file that no model's folder can hold: '.ragcli.incomplete'" in done.stderr
+    odd = {".ragcli.incomplete": b"x", ".cache/huggingface/.gitignore": b"*", "config.json": b"{}"}
+    hubs.hf.repos["evil/model"] = Repo({**odd, "model.safetensors": b"y"})
+    record = hubs.record("evil/model", "--source", "hf", "--all")  # names that are the clients' and ragcli's own
+    assert set(content(record["path"])) == {"config.json", "model.safetensors"}
+    for path in (".", "a/../../b"):
+        hubs.hf.repos["evil/model"] = Repo({path: b"x", "config.json": b"{}"})
+        done = hubs("evil/model", "--source", "hf", "--cache-dir", "x")
+        assert done.returncode == 1
+        assert f"names a file that no model's folder can hold: {path!r}" in done.stderr
 
 
 def test_a_page_in_place_of_a_hub(hubs: Hubs) -> None:
@@ -380,3 +385,135 @@ def test_upper_case_hashes_are_hashes(hubs: Hubs) -> None:
     become(hubs, Upper)
     assert content(hubs.record(NAME, "--source", "modelscope")["path"]) == wanted()
     assert os.listdir(hubs.folder / "ms" / "models")  # noqa: PTH208
+
+
+# ---------------------------------------------------------------- a second round
+
+
+def test_a_changed_file_is_kept_after_a_check_that_calls_it_damaged(hubs: Hubs) -> None:
+    folder = hubs.folder / "mine"
+    hubs.record(NAME, "--source", "hf", "--local-dir", folder)
+    (folder / "config.json").write_text("mine")
+    assert hubs("--verify", NAME, "--local-dir", folder).returncode == 4
+    hubs.record(NAME, "--source", "hf", "--local-dir", folder)
+    assert content(folder) == wanted() | {"config.json.orig": b"mine"}
+    (folder / "tokenizer.json").write_text("mine, too")
+    assert hubs("--verify", NAME, "--local-dir", folder).returncode == 4
+    assert hubs("--remove", NAME, "--local-dir", folder).returncode == 0
+    assert content(folder) == {"config.json.orig": b"mine", "tokenizer.json": b"mine, too"}
+
+
+def test_a_manifest_that_came_with_a_folder_leads_nowhere_else(hubs: Hubs) -> None:
+    folder = hubs.folder / "x" / "d"
+    folder.mkdir(parents=True)
+    (hubs.folder / "secret").write_text("mine")
+    stat = (hubs.folder / "secret").stat()
+    entry = {"size": 4, "time": stat.st_mtime_ns}
+    page = {"id": NAME, "repository": NAME, "source": "hf", "name": "main", "revision": "x"}
+    (folder / ".ragcli.json").write_text(json.dumps({**page, "files": {"../../secret": entry}}))
+    hubs.record(NAME, "--source", "hf", "--local-dir", folder)
+    assert hubs("--remove", NAME, "--local-dir", folder).returncode == 0
+    assert (hubs.folder / "secret").read_text() == "mine"
+
+
+def test_a_folder_of_the_user_that_looks_like_a_cache_keeps_what_is_the_users(hubs: Hubs) -> None:
+    folder = hubs.folder / "models" / "models" / "Qwen" / "Tiny"
+    hubs.record(NAME, "--source", "hf", "--local-dir", folder)
+    (folder / "notes.txt").write_text("mine")
+    hubs("--remove", NAME, "--cache-dir", hubs.folder / "models")
+    assert content(folder) == {"notes.txt": b"mine"}
+    (folder / "config.json").write_text("{}")  # and one that no tool of ours made
+    done = hubs("--remove", NAME, "--cache-dir", hubs.folder / "models")
+    assert done.returncode == 1
+    assert set(content(folder)) == {"notes.txt", "config.json"}
+
+
+def test_what_is_known_to_be_damaged_is_not_used_by_the_next_commit(hubs: Hubs) -> None:
+    path = Path(hubs.record(NAME, "--source", "hf")["path"])
+    blob = (path / "model.safetensors").resolve()
+    data = bytearray(blob.read_bytes())
+    data[7] ^= 1
+    blob.write_bytes(data)
+    assert hubs("--verify", NAME).returncode == 4
+    repo = hubs.hf.repos[NAME]
+    repo.files = {**repo.files, "README.md": b"new"}
+    record = hubs.record(NAME, "--source", "hf")
+    assert content(record["path"]) == wanted(repo.files)
+    assert hubs("--verify", NAME).returncode == 0  # both commits: they share the content
+    assert all(one["whole"] for one in lines(hubs("--list").stdout.encode()))
+
+
+def test_a_folder_of_another_model_is_not_this_one(hubs: Hubs) -> None:
+    hubs.record(NAME, "--source", "hf", "--local-dir", "d")
+    for more in (["--offline"], ["--verify"], ["--remove"]):
+        done = hubs("Other/Model", "--local-dir", "d", *more)
+        assert done.returncode == 1
+        assert f"holds another model, {NAME}" in done.stderr
+    done = hubs(NAME, "--local-dir", "d", "--offline", "--revision", "v9")
+    assert "not at v9" in done.stderr
+    assert content(hubs.folder / "d") == wanted()
+
+
+def test_files_of_two_commits_are_no_model(hubs: Hubs) -> None:
+    hubs.record(NAME, "--source", "modelscope")
+    repo = hubs.ms.repos[NAME]
+    repo.files = {**repo.files, "config.json": b'{"new": 1}', "model.safetensors": WEIGHTS[::-1]}
+    hubs.record(NAME, "--source", "modelscope", "--include", "*.json")
+    (listed,) = lines(hubs("--list").stdout.encode())
+    assert listed["fault"] == "model.safetensors is of an older commit than the rest"
+    assert content(hubs.record(NAME, "--source", "modelscope")["path"]) == wanted(repo.files)
+    assert lines(hubs("--list").stdout.encode())[0]["whole"] is True
+
+
+def test_half_of_the_shards_or_no_tokenizer_is_no_model(hubs: Hubs) -> None:
+    shards = {f"model-0000{n}-of-00002.safetensors": RANDOM.randbytes(1000) for n in (1, 2)}
+    hubs.hf.repos["o/S"] = Repo({"config.json": b"{}", **shards})
+    hubs.record("o/S", "--source", "hf", "--include", "config.json", "--include", "model-00001*")
+    hubs.record(NAME, "--source", "hf", "--include", "config.json", "--include", "*.safetensors")
+    faults = [one["fault"] for one in lines(hubs("--list").stdout.encode())]
+    assert faults == [
+        f"only some of its files were downloaded, and not {name}"
+        for name in ("tokenizer.json", "model-00002-of-00002.safetensors")
+    ]
+    folder = hubs.folder / "plain"  # as another tool left it
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model-00001-of-00002.safetensors").write_bytes(b"x")
+    done = hubs.command("split", "--unit", "tokens", "-m", folder)
+    assert "model-00002-of-00002.safetensors is missing" in done.stderr
+
+
+def test_a_kill_just_before_the_end_costs_nothing(hubs: Hubs) -> None:
+    site = hubs.folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "def end(name, args):\n"
+        "    if name == 'open' and '.ragcli.json.' in str(args[0]):\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "sys.addaudithook(end)\n"
+    )
+    for source in ("modelscope", "hf"):
+        cache = ["--source", source, "--cache-dir", source]
+        assert hubs(NAME, *cache, PYTHONPATH=str(site)).returncode == -9
+        assert hubs(NAME, *cache, "--offline").returncode == 1
+        record = hubs.record(NAME, *cache)
+        assert (record["fetched"], content(record["path"])) == (0, wanted())
+
+
+def test_an_older_folder_of_modelscope_is_not_removed_under_a_download(hubs: Hubs) -> None:
+    older = hubs.folder / "ms" / "models" / "Qwen" / "Tiny"
+    older.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json"):
+        (older / name).write_bytes(FILES[name])
+    (older / ".msc").write_bytes(b"")
+    hubs.ms.faults = [Fault("data:*", times=1, rate=1.5e6)]
+    running = hubs.start(NAME, "--source", "modelscope")
+    while hubs.ms.sent < 300_000:
+        time.sleep(0.01)
+    done = hubs("--remove", NAME, "--source", "modelscope")
+    assert "is being downloaded" in done.stderr
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 0, err
+    assert json.loads(out)["path"] == str(older)
+    assert {path: data for path, data in content(older).items() if path != ".msc"} == wanted()

@@ -159,7 +159,7 @@ def _chosen(
 
     sources = ("hf", "modelscope", BUILT_IN) if source is Source.auto else (source.value,)
     if local is not None:
-        model = at(names[0], local)
+        model = at(names[0], local, revision)
         if model is None:
             raise ModelError(f"{local} holds no model that ragcli brought.", hint="ragcli download brings it anew.")
         return [model]

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ragcli.errors import HubError, ModelError, UsageError
@@ -17,7 +17,7 @@ from ragcli.models.choosing import Candidate, ask
 from ragcli.models.fetching import fetch, key_of
 from ragcli.models.hubs.protocol import HF, MODELSCOPE, Listing, is_offline
 from ragcli.models.installed import at, find
-from ragcli.models.manifest import fault, safe_path
+from ragcli.models.manifest import fault, is_inside, is_own
 from ragcli.models.places import (
     Place,
     alone,
@@ -58,12 +58,12 @@ class Wish:
     def select(self, listing: Listing) -> Selection:
         """Choose files; those with a path that leads out of the folder are refused."""
         for file in listing.files:
-            if not safe_path(file.path):
+            if not is_inside(file.path):
                 what = f"{listing.repository} names a file that no model's folder can hold: {file.path!r}"
                 raise HubError(f"{what}.", "data")
         return select(
             listing.repository,
-            listing.files,
+            [one for one in listing.files if not any(is_own(part) for part in PurePosixPath(one.path).parts)],
             include=self.include,
             exclude=self.exclude,
             everything=self.everything,
@@ -200,6 +200,7 @@ def _bring(
             if _is_there(listing, chosen, wish):
                 return _record(id_, listing, place, chosen, began, reason=why, fetched=0)
             place.check(listing, chosen.files)
+            place.recover(listing)
             missing = [one for one in chosen.files if place.holds(listing, one) is None]
             own = place_of(listing, wish.cache, None)
             others = [one for one in (*elsewhere(listing, wish.cache), own) if one.path != place.path]
@@ -245,7 +246,7 @@ def _from_disk(
     """Return what is on disk, where nothing may or can be sent."""
     here: list[Installed | None]
     if wish.local is not None:
-        here = [at(id_, wish.local)]
+        here = [at(id_, wish.local, wish.revision)]
     else:
         here = [*find(id_, sources=sources, revision=wish.revision, cache=wish.cache)]
     reason = "is not on this machine"

@@ -170,11 +170,19 @@ def _olders(root: Path) -> list[Path]:
     return [root / "models", root / "hub" / "models", root / "hub", *([] if default else [root])]
 
 
-def at(id_: str, path: Path) -> Installed | None:
-    """Return the model in a folder that the user named, or None where there is none."""
+def at(id_: str, path: Path, revision: str | None = None) -> Installed | None:
+    """Return the model in a folder that the user named, or None where there is none.
+
+    Raises:
+        ModelError: it is another model, or another revision.
+    """
     known = manifest.read(path)
     if known is None:
         return None
+    if known.repository not in (*aliases(HF, id_), *aliases(MODELSCOPE, id_)):
+        raise ModelError(f"{path} holds another model, {known.repository}.", hint="Name that one, or another folder.")
+    if revision is not None and revision not in (known.revision, known.name):
+        raise ModelError(f"{path} holds {known.repository} at {known.name}, not at {revision}.")
     return Installed(
         id=id_, source=known.source, revision=known.revision, path=path, fault=manifest.fault(path), local=True
     )
@@ -289,13 +297,15 @@ def remove(model: Installed) -> int:
         ModelError: it cannot be removed, or another process is bringing it.
     """
     root = _repository(model)
-    place = Folder(model.path, (model.path if root is None else root) / ".ragcli")
+    place = Folder(model.path, _guarded(model, root) / ".ragcli")
     try:
         with contextlib.ExitStack() as stack:
             if model.source != BUILT_IN and not stack.enter_context(alone(place, None)):
                 raise ModelError(f"{model.id} is being downloaded.", hint="Wait for it, or end it.")
-            if model.local:
+            if model.local or (root is None and model.source != BUILT_IN and manifest.read(model.path) is not None):
                 return _remove_local(model)
+            if root is None and model.source == MODELSCOPE and not (model.path / ".msc").exists():
+                raise ModelError(f"{model.path} was not made by a client of ModelScope.", hint="Remove it yourself.")
             if model.source == HF and root is not None:
                 return _remove_hf(model, root)
             freed = sum(one.stat().st_size for one in model.files() if one.exists() and one.stat().st_nlink == 1)
@@ -305,6 +315,15 @@ def remove(model: Installed) -> int:
             return freed
     except OSError as error:
         raise ModelError(f"{model.path} cannot be removed: {error.strerror or error}.") from error
+
+
+def _guarded(model: Installed, root: Path | None) -> Path:
+    """Return the folder whose lock a download of the model takes."""
+    if root is not None or model.local or model.source != MODELSCOPE:
+        return root or model.path
+    name = f"{model.path.parent.name}--{model.path.name.replace('___', '.')}"
+    base = model.path.parents[1]
+    return (base.parent.parent / "models" if base.parent.name == "hub" else base) / name
 
 
 def _repository(model: Installed) -> Path | None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ragcli.errors import UsageError
 from ragcli.jsonl import dumps, loads
 from ragcli.models.hubs.protocol import Listing, RemoteFile
+from ragcli.models.selection import select
 from ragcli.records import Json
 
 NAME = ".ragcli.json"
@@ -23,6 +26,8 @@ OWN = (".ragcli", ".cache")  # and every name that begins with the first
 _BLOCK = 1 << 20
 _WEIGHTS = (".safetensors", ".bin", ".onnx", ".gguf", ".pt", ".pth", ".msgpack", ".h5")
 _HALF = (".incomplete", ".parallel_tmp")
+_DOCUMENTS = re.compile(r"\.(?:md|rst|ipynb)$|(?:^|/)(?:license|notice|use_policy|copying)[^/]*$", re.IGNORECASE)
+_PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.\w+)")
 
 
 @dataclass(slots=True)
@@ -38,6 +43,7 @@ class Manifest:
     times: dict[str, int] = field(default_factory=dict)  # modification of each file, in nanoseconds
     damaged: list[str] = field(default_factory=list)
     left_out: dict[str, RemoteFile] = field(default_factory=dict)  # what the repository holds beside them
+    stale: list[str] = field(default_factory=list)  # files of an older commit that still stand in the folder
 
     @classmethod
     def of(cls, id_: str, listing: Listing, files: Iterable[RemoteFile]) -> Manifest:
@@ -57,12 +63,13 @@ class Manifest:
         for path, file in older.files.items():
             if path not in self.files and (folder / path).exists():
                 self.files[path] = file
+                self.times[path] = older.times.get(path, 0)
                 if path in older.damaged:
                     self.damaged.append(path)
 
     def write(self, folder: Path) -> None:
         """Write it into its folder, whole or not at all."""
-        self.times = {path: _time(folder / path) for path in self.files}
+        self.times = {path: self.times.get(path) or _time(folder / path) for path in self.files}
         files = {path: _entry(one) | {"time": self.times[path]} for path, one in self.files.items()}
         content: Json = {"id": self.id, "repository": self.repository, "source": self.source, "name": self.name}
         content |= {"revision": self.revision, "files": files}
@@ -71,6 +78,8 @@ class Manifest:
             content["left_out"] = others
         if self.damaged:
             content["damaged"] = self.damaged
+        if self.stale:
+            content["stale"] = self.stale
         temporary = folder / f"{NAME}.{os.getpid()}"
         temporary.write_bytes(dumps(content))
         temporary.replace(folder / NAME)
@@ -80,8 +89,6 @@ class Manifest:
         own = self.files.get(path)
         if own is None:
             return False
-        if path in self.damaged:
-            return True
         try:
             stat = (folder / path).stat()
         except OSError:
@@ -104,6 +111,8 @@ def _entry(file: RemoteFile) -> Json:
 
 
 def _files(value: Mapping[str, Any]) -> dict[str, RemoteFile]:
+    if not all(is_inside(path) for path in value):  # a folder may come from anywhere
+        raise ValueError("a path that leads out of the folder")
     return {
         path: RemoteFile(path=path, size=int(one["size"]), sha256=one.get("sha256"), git=one.get("git"))
         for path, one in value.items()
@@ -131,6 +140,7 @@ def read(folder: Path) -> Manifest | None:
             left_out=_files(value.get("left_out", {})),
             times={path: int(one.get("time", 0)) for path, one in value["files"].items()},
             damaged=[str(one) for one in value.get("damaged", [])],
+            stale=[str(one) for one in value.get("stale", [])],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -170,21 +180,49 @@ def fault(folder: Path, *, weights: bool = True) -> str | None:
                 return f"{path} is missing"
             if size != file.size:
                 return f"{path} has {size} bytes in place of {file.size}"
+        return _unmet(folder, manifest) if weights else None
     found = files_of(folder)
     for one in found:
         if one.suffix in _HALF:
             return f"{one.name} is only a part of a file"
         if not one.exists():
             return f"{one.relative_to(folder)} leads to nothing"
-    missing = next((part for one in found if one.name.endswith(".index.json") for part in _missing_parts(one)), None)
+    indexes = [one for one in found if one.name.endswith(".index.json")]
+    missing = next((part for one in indexes for part in _missing_parts(one)), None) or _missing_number(found)
     if missing:
         return f"{missing} is missing"
-    if not weights or any(one.suffix in _WEIGHTS for one in found):
-        return None
-    if manifest is None:
+    if weights and not any(one.suffix in _WEIGHTS for one in found):
         return "it holds no weights"
-    left = any(PurePosixPath(path).suffix in _WEIGHTS for path in manifest.left_out)
-    return "only some of its files were downloaded, and no weights" if left else None
+    return None
+
+
+def _unmet(folder: Path, manifest: Manifest) -> str | None:
+    """Return what is wanting in a folder whose files are as they came, but were only some, or not of one commit."""
+    for path in manifest.stale:
+        if not path.endswith(".gguf") and (folder / path).exists():
+            return f"{path} is of an older commit than the rest"
+    if any(path.endswith(".gguf") for path in manifest.files):
+        return None
+    try:
+        needed = select(manifest.repository, [*manifest.files.values(), *manifest.left_out.values()]).files
+    except UsageError:  # a choice that is the user's
+        return None
+    missing = [one.path for one in needed if one.path not in manifest.files and not _DOCUMENTS.search(one.path)]
+    return f"only some of its files were downloaded, and not {missing[0]}" if missing else None
+
+
+def _missing_number(found: Iterable[Path]) -> str | None:
+    """Return the first part that is not there of a file in numbered parts."""
+    parts: dict[tuple[Path, str, str], set[int]] = {}
+    for one in found:
+        match = _PART.fullmatch(one.name)
+        if match:
+            parts.setdefault((one.parent, match[1], match[3] + match[4]), set()).add(int(match[2]))
+    for (_, stem, rest), numbers in parts.items():
+        for number in range(1, int(rest[:5]) + 1):
+            if number not in numbers:
+                return f"{stem}-{number:05d}-of-{rest}"
+    return None
 
 
 def _missing_parts(index: Path) -> list[str]:
@@ -234,8 +272,13 @@ def content_fits(path: Path, file: RemoteFile) -> bool:
     return digest.fits()
 
 
-def safe_path(path: str) -> bool:
-    """Whether a path from a hub stays inside the folder that it is put into, and is none of ragcli's own names."""
+def is_inside(path: str) -> bool:
+    """Whether a path from elsewhere stays inside the folder that it is put into."""
     parts = PurePosixPath(path)
-    inside = not parts.is_absolute() and not any(one == ".." or is_own(one) for one in parts.parts)
-    return bool(path) and "\\" not in path and "\0" not in path and inside
+    if "\\" in path or "\0" in path or not parts.parts or parts.is_absolute() or ".." in parts.parts:
+        return False
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True

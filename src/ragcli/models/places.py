@@ -56,6 +56,9 @@ class Place(Protocol):
     def check(self, listing: Listing, files: Sequence[RemoteFile]) -> None:
         """Refuse, by ModelError, to put files where they would take another model's place."""
 
+    def recover(self, listing: Listing) -> None:
+        """Take what a killed run had put into a folder without a name back into the stage."""
+
     def put(self, id_: str, listing: Listing, files: Sequence[RemoteFile]) -> None:
         """Put files into the folder: those of the stage, and those that are held."""
 
@@ -69,7 +72,7 @@ def place_of(listing: Listing, cache: Path | None, local: Path | None) -> Place:
         local: a folder that the files themselves are put into, or None for a cache.
     """
     if local is not None:
-        return Folder(local, local / _STAGE)
+        return Folder(local, local / _STAGE, local=True)
     if listing.source == HF:
         return Blobs(cache or hf_cache(), listing)
     base = cache or modelscope_cache()
@@ -143,10 +146,19 @@ class Blobs:
         self.lock = self._root / f"{_STAGE}.lock"
         known = manifest.read(self.path)
         self._damaged = frozenset(known.damaged if known is not None else ())
+        self._damaged_contents = {
+            page.files[path].key for _, page in self._pages() for path in page.damaged if path in page.files
+        }
+
+    def _pages(self) -> Iterator[tuple[Path, manifest.Manifest]]:
+        for folder in self.path.parent.glob("*"):
+            page = manifest.read(folder)
+            if page is not None:
+                yield folder, page
 
     def holds(self, listing: Listing, file: RemoteFile) -> Path | None:
         """Return the content here, going by its name and size, or None."""
-        if file.path in self._damaged:
+        if file.path in self._damaged or (file.key and file.key in self._damaged_contents):
             return None
         for path in (self._blobs / key_of(listing, file), self.path / file.path):
             with contextlib.suppress(OSError):
@@ -158,13 +170,19 @@ class Blobs:
         """Return whether all files are in the folder, whoever put them there."""
         try:
             return not any(
-                file.path in self._damaged or (self.path / file.path).stat().st_size != file.size for file in files
+                file.path in self._damaged
+                or (file.key and file.key in self._damaged_contents)
+                or (self.path / file.path).stat().st_size != file.size
+                for file in files
             )
         except OSError:
             return False
 
     def check(self, listing: Listing, files: Sequence[RemoteFile]) -> None:
         """Refuse nothing: a commit's folder is one model's."""
+
+    def recover(self, listing: Listing) -> None:
+        """Do nothing: such a folder holds links only."""
 
     def put(self, id_: str, listing: Listing, files: Sequence[RemoteFile]) -> None:
         """Put the contents under their hash, then the folder of links, then the branch's name.
@@ -177,6 +195,12 @@ class Blobs:
             staged = self.stage.whole(listing, file)
             if staged.exists():
                 staged.replace(self._blobs / key_of(listing, file))
+        mended = {one.key for one in files} & self._damaged_contents
+        for folder, page in self._pages() if mended else ():
+            bad = [path for path in page.damaged if path not in page.files or page.files[path].key not in mended]
+            if bad != page.damaged and folder != self.path:
+                page.damaged = bad
+                page.write(folder)
         page = manifest.Manifest.of(id_, listing, files)
         if known is not None:
             page.keep(known, self.path)
@@ -188,7 +212,7 @@ class Blobs:
             page.write(folder)
         if listing.name != listing.commit:
             _write(self._root / "refs" / listing.name, listing.commit, self.stage.folder)
-        _tidy(self.stage, listing)
+        _tidy(self.stage, listing, files)
 
     def _link(self, folder: Path, listing: Listing, file: RemoteFile, last: bool) -> None:
         link = folder / file.path
@@ -214,8 +238,9 @@ class Blobs:
 class Folder:
     """A folder that holds the files themselves: ModelScope's cache, or one that the user names."""
 
-    def __init__(self, path: Path, stage: Path) -> None:
+    def __init__(self, path: Path, stage: Path, *, local: bool = False) -> None:
         self.path = path
+        self._local = local
         self.stage = Stage(stage)
         self.lock = stage.with_name(stage.name + ".lock")
         self._known = manifest.read(path)
@@ -254,10 +279,13 @@ class Folder:
         page = manifest.Manifest.of(id_, listing, files)
         listed = {one.path: one for one in listing.files}
         if known is not None and known.repository == listing.repository:
-            for path in list(known.files):
-                if path not in listed or not known.untouched(self.path, listed[path]):
+            for path in [*known.files, *known.stale]:
+                if path not in listed or path in page.files:
                     continue
-                page.files.setdefault(path, listed[path])
+                if path in known.files and known.untouched(self.path, listed[path]):
+                    page.files[path] = listed[path]
+                elif (self.path / path).exists():
+                    page.stale.append(path)
         left = _uses(listing, files)
         with _folder(self.path, self.stage.folder) as folder:
             for file in _in_order(files):
@@ -269,7 +297,8 @@ class Folder:
                 if not staged.exists():
                     raise FileNotFoundError(2, f"{file.path} has vanished", str(staged))
                 target.parent.mkdir(parents=True, exist_ok=True)
-                if target.exists() and not (known is not None and known.is_as_sent(folder, file.path)):
+                as_sent = known is not None and file.path not in known.damaged and known.is_as_sent(folder, file.path)
+                if self._local and target.exists() and not as_sent:
                     target.replace(_free(target))
                 _move(staged, target, keep=left[key] > 0)
             if known is not None and known.repository == listing.repository:
@@ -277,7 +306,16 @@ class Folder:
                     if known.is_as_sent(folder, path):
                         (folder / path).unlink(missing_ok=True)
             page.write(folder)
-        _tidy(self.stage, listing)
+        _tidy(self.stage, listing, files)
+
+    def recover(self, listing: Listing) -> None:
+        """Take what a killed run had put into a folder without a name back into the stage."""
+        building = self.stage.folder / _BUILDING
+        for file in listing.files:
+            with contextlib.suppress(OSError):  # what cannot be taken back is fetched
+                path = building / file.path
+                if path.stat().st_size == file.size:
+                    path.replace(self.stage.whole(listing, file))
 
     def check(self, listing: Listing, files: Sequence[RemoteFile]) -> None:
         """Refuse to put files over those of another model.
@@ -341,14 +379,17 @@ def _folder(path: Path, stage: Path) -> Iterator[Path]:
     mark.unlink()
 
 
-def _tidy(stage: Stage, listing: Listing) -> None:
-    """Remove from the stage what is of no use any more; what is half there of this listing's other files stays."""
-    halves = {stage.half(listing, one).name for one in listing.files}
+def _tidy(stage: Stage, listing: Listing, put: Sequence[RemoteFile]) -> None:
+    """Remove from the stage what is of no use any more; what is there of this listing's other files stays."""
+    done = {one.path for one in put}
+    left = [one for one in listing.files if one.path not in done]
+    useful = {path.name for one in left for path in (stage.whole(listing, one), stage.half(listing, one))}
+    useful -= {stage.whole(listing, one).name for one in put}
     with contextlib.suppress(OSError):
         for path in stage.folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
-            elif path.name not in halves:
+            elif path.name not in useful:
                 path.unlink(missing_ok=True)
         stage.folder.rmdir()  # if nothing is left
 
