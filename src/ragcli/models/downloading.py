@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ragcli.errors import HubError, ModelError, UsageError
 from ragcli.models import builtin
+from ragcli.models.borrowing import borrow, elsewhere, held_elsewhere
 from ragcli.models.choosing import Candidate, ask
 from ragcli.models.fetching import fetch, key_of
 from ragcli.models.hubs.protocol import HF, MODELSCOPE, Listing, is_offline
@@ -21,9 +22,6 @@ from ragcli.models.manifest import fault, is_inside, is_own
 from ragcli.models.places import (
     Place,
     alone,
-    borrow,
-    elsewhere,
-    held_elsewhere,
     hf_cache,
     modelscope_cache,
     place_of,
