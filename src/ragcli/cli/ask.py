@@ -11,17 +11,17 @@ from ragcli.cli.options import (
     DbOption,
     Device,
     DeviceOption,
-    Format,
     FormatOption,
     ModelOption,
     SearchMode,
     SkipBadOption,
     TableOption,
+    as_table,
 )
 from ragcli.cli.query import ExpandOption, KOption, ModeOption, RerankOption, WhereOption
 from ragcli.cli.searching import SearchSettings, asked
 from ragcli.cli.searching import results as search_results
-from ragcli.cli.streams import finish, is_terminal, on_bad, output, stage_report, stdin
+from ragcli.cli.streams import finish, on_bad, output, stage_report, stdin
 from ragcli.errors import UsageError
 from ragcli.jsonl import records
 from ragcli.records import Result
@@ -92,7 +92,7 @@ def ask(
         if show_prompt:
             for result in found:
                 out.line(answerer.prompt(result.query, result.hits).encode("utf-8", "replace"))
-        elif (format_ or (Format.table if is_terminal() else Format.jsonl)) is Format.table:
+        elif as_table(format_):
             from ragcli.cli.display import show_answers
 
             show_answers(answer(found, answerer, report=counts))

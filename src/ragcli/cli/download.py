@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragcli.cli.options import Format, FormatOption
-from ragcli.cli.streams import is_terminal, note, output, show_log
+from ragcli.cli.options import Format, FormatOption, as_table
+from ragcli.cli.streams import note, output, show_log
 from ragcli.errors import FAILED, OK, PARTIAL, GateError, HubError, ModelError, RagcliError, UsageError
 from ragcli.records import Model
 
 if TYPE_CHECKING:
+    from ragcli.models.downloading import Wish
     from ragcli.models.installed import Installed
 
 
@@ -118,13 +119,11 @@ def download(
 
 
 def _bring(
-    names: Sequence[str], source: Source, wish: object, offline: bool, dry_run: bool, failed: list[RagcliError]
+    names: Sequence[str], source: Source, wish: Wish, offline: bool, dry_run: bool, failed: list[RagcliError]
 ) -> Iterator[Model]:
     from ragcli.cli.run import complain
-    from ragcli.models.downloading import Wish
     from ragcli.models.downloading import download as bring
 
-    assert isinstance(wish, Wish)
     for name in names:
         try:
             yield bring(name, source=source.value, wish=wish, offline=offline, dry_run=dry_run)
@@ -140,7 +139,7 @@ def _write(models: Iterator[Model], quiet: bool, format_: Format | None) -> int:
             for one in models:
                 if one.path is not None:
                     out.line(one.path.encode())
-        elif (format_ or (Format.table if is_terminal() else Format.jsonl)) is Format.table:
+        elif as_table(format_):
             from ragcli.cli.display_models import show_models
 
             show_models(models)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ragcli.cli.download import Source
-from ragcli.cli.options import Format, FormatOption
-from ragcli.cli.streams import is_terminal, note, output
+from ragcli.cli.options import Format, FormatOption, as_table
+from ragcli.cli.streams import note, output
 from ragcli.errors import GATE, OK, UsageError
 from ragcli.jsonl import dumps
 from ragcli.records import Json
@@ -180,7 +180,7 @@ def _one(
     result = fit(found.architecture, load, memory, weights=found.weights, source=found.source)
     if not quiet:
         with output() as out:
-            if _is_table(format_):
+            if as_table(format_):
                 from ragcli.cli.display_hardware import show_fit
 
                 show_fit(result, on_cpu)
@@ -198,7 +198,7 @@ def _all(found: Found, load: Load, memory: list[int], on_cpu: bool, quiet: bool,
     state = torch_state(found.gpus) if found.cpu is not None else None
     said = advice(memory, on_cpu=on_cpu, context=load.context)
     with output() as out:
-        if _is_table(format_):
+        if as_table(format_):
             from ragcli.cli.display_hardware import show_advice, show_devices, show_table
 
             show_devices(found, state)
@@ -241,7 +241,3 @@ def _fits(load: Load, memory: list[int]) -> Iterator[list[Fit]]:
                 one = replace(load, task=way, precision="auto", context=min(load.context, 2048))
             row.append(fit(model, one, memory, source="table"))
         yield row
-
-
-def _is_table(format_: Format | None) -> bool:
-    return (format_ or (Format.table if is_terminal() else Format.jsonl)) is Format.table

@@ -13,8 +13,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from ragcli.cli.light import import_lance
-from ragcli.cli.options import DEFAULT_DB, DbOption, Format, FormatOption, QuietOption, ReportOption
-from ragcli.cli.streams import finish, is_terminal, note, output, stage_report, stdin
+from ragcli.cli.options import DEFAULT_DB, DbOption, FormatOption, QuietOption, ReportOption, as_table
+from ragcli.cli.streams import finish, note, output, stage_report, stdin
 from ragcli.errors import FAILED, RagcliError, UsageError
 from ragcli.jsonl import dumps, loads
 from ragcli.records import Json
@@ -142,7 +142,7 @@ def load(
                 failures.write(dumps({"type": "error", **loss}) + b"\n")
                 failures.flush()
 
-        people = preview is not None or (format_ or (Format.table if is_terminal() else Format.jsonl)) is Format.table
+        people = preview is not None or as_table(format_)
         counts = stage_report("load", report, write_error, keep=people)
         from ragcli.loading import Limits
         from ragcli.loading import load as load_documents

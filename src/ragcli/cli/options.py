@@ -8,12 +8,19 @@ from typing import Annotated
 
 import typer
 
+from ragcli.cli.streams import is_terminal
+
 
 class Format(str, Enum):
     """How stdout looks."""
 
     jsonl = "jsonl"
     table = "table"
+
+
+def as_table(format_: Format | None) -> bool:
+    """Whether stdout gets a table: as the user says, else where people read it."""
+    return is_terminal() if format_ is None else format_ is Format.table
 
 
 class QueryFormat(str, Enum):

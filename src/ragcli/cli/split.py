@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragcli.cli.options import Format, FormatOption, ModelOption, ReportOption, SkipBadOption, Unit
-from ragcli.cli.streams import finish, is_terminal, on_bad, output, stage_report, stdin
+from ragcli.cli.options import FormatOption, ModelOption, ReportOption, SkipBadOption, Unit, as_table
+from ragcli.cli.streams import finish, on_bad, output, stage_report, stdin
 from ragcli.jsonl import records
 from ragcli.records import Document
 
@@ -52,7 +52,7 @@ def split(
     documents = records(stdin("document records"), Document, on_bad=on_bad(counts, skip_bad))
     chunks = split_documents(documents, size=size, overlap=overlap, unit=unit.value, count=counter, report=counts)
     with output() as out:
-        if (format_ or (Format.table if is_terminal() else Format.jsonl)) is Format.table:
+        if as_table(format_):
             from ragcli.cli.display import show_chunks
 
             show_chunks(chunks)

@@ -39,14 +39,13 @@ class Architecture:
     vocabulary: int
     tied: bool
     encoder: bool
-    gated: bool  # the MLP has three matrices
     positions: int  # the longest context that the model was made for
     item: int  # bytes of a weight in the checkpoint
     linear: int  # parameters of the matrices in the layers
     largest_layer: int  # parameters
     embeddings: int  # parameters of the tables before and after the layers
     other: int  # norms, biases, positions
-    width: int  # what the MLP of one token holds at once, as a multiple of nothing: elements
+    width: int  # elements that the MLP holds at once for one token
     windows: tuple[int | None, ...]  # for each layer with a cache: its window, or None for the whole context
     state: int  # elements of a state that does not grow (linear attention), for one sequence
     cache: int  # elements of the cache of one token in one layer
@@ -122,7 +121,7 @@ def read(config: Mapping[str, Any], name: str = "the model") -> Architecture:
         inner //= 2
     tied = bool(config.get("tie_word_embeddings", outer.get("tie_word_embeddings", kind in TIED)))
     positions = get.number("max_position_embeddings", "seq_length", "n_positions", "max_sequence_length", default=2048)
-    attention, cache, expanded = _attention(get, kind, hidden, heads, kv_heads, head_dim)
+    attention, cache, expanded = _attention(get, hidden, heads, kv_heads, head_dim)
     mlps, width, experts, active_mlps, in_experts = _mlps(get, kind, layers, hidden, inner, gated)
     if experts:
         notes.append("adapters sit on attention and dense layers, not on the experts")
@@ -146,7 +145,6 @@ def read(config: Mapping[str, Any], name: str = "the model") -> Architecture:
         vocabulary=vocabulary,
         tied=tied,
         encoder=encoder,
-        gated=gated,
         positions=positions,
         item=_item(outer, config),
         linear=linear,
@@ -195,7 +193,7 @@ class _Reader:
         return default
 
 
-def _attention(get: _Reader, kind: str, hidden: int, heads: int, kv_heads: int, head_dim: int) -> tuple[int, int, int]:
+def _attention(get: _Reader, hidden: int, heads: int, kv_heads: int, head_dim: int) -> tuple[int, int, int]:
     """Return the parameters of one layer's attention, and the elements that its cache keeps of a token."""
     latent = get.number("kv_lora_rank", default=0)
     if latent:  # DeepSeek-V2, section 2.1

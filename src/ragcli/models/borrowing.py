@@ -27,16 +27,13 @@ def elsewhere(listing: Listing, cache: Path | None) -> list[Place]:
     ]
 
 
-def held_elsewhere(listing: Listing, files: Sequence[RemoteFile], others: Sequence[Place]) -> dict[str, Path]:
-    """Return for the contents that other places hold, by key, where they are."""
-    found: dict[str, Path] = {}
-    for file in files:
-        for other in others:
-            held = other.holds(listing, file) if file.key else None
-            if held is not None:
-                found[key_of(listing, file)] = held.resolve()
-                break
-    return found
+def held_elsewhere(listing: Listing, files: Sequence[RemoteFile], others: Sequence[Place]) -> set[str]:
+    """Return the keys of the contents that other places hold."""
+    return {
+        key_of(listing, file)
+        for file in files
+        if file.key and any(other.holds(listing, file) is not None for other in others)
+    }
 
 
 def borrow(place: Place, listing: Listing, files: Sequence[RemoteFile], others: Sequence[Place], *, link: bool) -> None:
@@ -71,13 +68,18 @@ def _borrow_one(stage: Stage, listing: Listing, file: RemoteFile, other: Place, 
         return
     held = other.holds(listing, file)
     if held is not None and manifest.content_fits(held, file):
-        try:
-            if not link:
-                raise OSError
-            os.link(held.resolve(), whole)
-        except OSError:
+        if not (link and _linked(held, whole)):
             copy = whole.with_name(whole.name + ".copy")
             shutil.copyfile(held, copy)
             copy.replace(whole)
     elif growing.exists() and growing.stat().st_size > stage.there(listing, file):
         shutil.move(growing, half)
+
+
+def _linked(content: Path, name: Path) -> bool:
+    """Give a content a second name; return whether the disk can."""
+    try:
+        os.link(content.resolve(), name)
+    except OSError:
+        return False
+    return True

@@ -15,7 +15,7 @@ from ragcli.errors import HubError, RagcliError
 from ragcli.models.hubs.protocol import TITLES, Hub, Listing, aliases, open_hub
 from ragcli.models.selection import Selection
 
-_ASKED = 1 << 20  # bytes,
+_ASKED = 1 << 20  # bytes
 _SECONDS = 1.5  # or so long, whichever comes first
 _GRACE = 2.5  # that the second hub has when the first one has answered
 _PATIENCE = 30.0
@@ -66,7 +66,6 @@ def ask(
         revision: a branch, tag or commit, or None for each hub's main branch.
         select: chooses the files of a listing.
         is_there: whether they are on disk as they are listed.
-
     """
     candidates = {source: Candidate(source) for source in sources}
     ended: queue.SimpleQueue[tuple[str, BaseException | None]] = queue.SimpleQueue()
@@ -133,7 +132,7 @@ def _ask_one(
         candidate.error = error
 
 
-def listing_of(hub: Hub, name: str, revision: str | None) -> Listing:
+def _asked(hub: Hub, name: str, revision: str | None) -> Listing:
     """Return what a hub lists; one that is busy is asked again, after what it asks for."""
     for number in range(_TRIES):
         try:
@@ -150,7 +149,7 @@ def _listing(hub: Hub, source: str, id_: str, revision: str | None) -> Listing:
     first: HubError | None = None
     for name in aliases(source, id_):
         try:
-            return listing_of(hub, name, revision)
+            return _asked(hub, name, revision)
         except HubError as error:
             if error.kind != "missing":
                 raise
@@ -168,6 +167,6 @@ def _rate(hub: Hub, listing: Listing, selection: Selection) -> float:
             count += len(block)
             if count >= _ASKED or time.monotonic() - began > _SECONDS:
                 break
-    if count < min(_ASKED, file.size) and count == 0:
+    if count == 0 and file.size > 0:
         raise HubError(f"{hub.title} sends nothing of {file.path}.", "data")
     return count / max(time.monotonic() - began, 1e-3)

@@ -122,9 +122,7 @@ def installed(sources: Sequence[str] = _SOURCES, cache: Path | None = None) -> I
         for model in builtin.ALL:
             path = builtin.folder_of(cache_dir() / "models", model)
             if path is not None and path.is_dir():
-                content = builtin.content(path)
-                fault = None if content else "it is damaged, and is unpacked again when it is used"
-                yield Installed(id=model.id, source=BUILT_IN, revision=content, path=path, fault=fault)
+                yield again(Installed(id=model.id, source=BUILT_IN, revision=None, path=path, fault=None))
 
 
 def _is_older(place: Path) -> bool:
@@ -191,10 +189,10 @@ def at(id_: str, path: Path, revision: str | None = None) -> Installed | None:
 def again(model: Installed) -> Installed:
     """Return a model as it is now, whether whole or not."""
     if model.source == BUILT_IN:
-        fault = None if builtin.content(model.path) else "it is damaged, and is unpacked again when it is used"
-    else:
-        fault = manifest.fault(model.path)
-    return replace(model, fault=fault)
+        content = builtin.content(model.path)
+        fault = None if content else "it is damaged, and is unpacked again when it is used"
+        return replace(model, revision=model.revision or content, fault=fault)
+    return replace(model, fault=manifest.fault(model.path))
 
 
 def _folder(name: str, source: str, revision: str | None, path: Path) -> Installed:

@@ -24,7 +24,7 @@ _OTHER_WEIGHTS = re.compile(
     r"|^consolidated[\w.-]*\.(?:pth|pt|safetensors)$|\.(?:fp16|bf16|int8)\.(?:safetensors|bin)$|\.ggml(?:v\d)?[\w.-]*\.bin$"
 )
 _OTHER_FOLDERS = ("onnx", "openvino", "coreml", "original", "metal", "gguf", "tflite", "saved_model", "mlx")
-_INDEXES = {"safetensors": re.compile(r"\.safetensors\.index\.json$"), "torch": re.compile(r"\.bin\.index\.json$")}
+_TORCH_INDEX = re.compile(r"\.bin\.index\.json$")
 _ONNX = re.compile(r"\.onnx(?:_data(?:_\d+)?|\.data)?$")
 _TRAINING = re.compile(
     r"^(?:optimizer|scheduler|scaler)\.(?:pt|bin)$|^rng_state[\w.-]*\.pth$|^(?:training_args\.bin|trainer_state\.json)$"
@@ -154,4 +154,4 @@ def _is_duplicate(path: PurePosixPath, safe: set[PurePosixPath]) -> bool:
         return True
     if _ONNX.search(path.name) or path.suffix == ".gguf" or _OTHER_WEIGHTS.search(path.name):
         return True
-    return path.parent in safe and bool(_TORCH.search(path.name) or _INDEXES["torch"].search(path.name))
+    return path.parent in safe and bool(_TORCH.search(path.name) or _TORCH_INDEX.search(path.name))

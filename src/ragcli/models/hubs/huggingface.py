@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ragcli.errors import HubError, UsageError
-from ragcli.models.hubs.names import clean_hash, is_plain, near, network_reason
+from ragcli.models.hubs.names import clean_hash, is_plain, near, network_reason, retry_after
 from ragcli.models.hubs.protocol import HF, TITLES, Body, Listing, RemoteFile
 
 _API_SECONDS = 10.0
@@ -46,15 +46,7 @@ class HuggingFace:
         """
         with self._errors(repository, revision):
             info = self._api.model_info(repository, revision=revision, files_metadata=True, timeout=_API_SECONDS)
-            files = [
-                RemoteFile(
-                    path=one.rfilename,
-                    size=-1 if one.size is None else one.size,
-                    sha256=clean_hash(one.lfs.sha256 if one.lfs else None, 64),
-                    git=clean_hash(one.blob_id, 40),
-                )
-                for one in info.siblings or []
-            ]
+            files = [_file(one.rfilename, -1 if one.size is None else one.size, one) for one in info.siblings or []]
             if any(one.size < 0 for one in files):  # a mirror that does not know the question
                 files = self._tree(repository, info.sha)
             if not is_plain(str(info.sha)):
@@ -65,16 +57,7 @@ class HuggingFace:
 
     def _tree(self, repository: str, commit: str | None) -> list[RemoteFile]:
         found = self._api.list_repo_tree(repository, recursive=True, revision=commit)
-        return [
-            RemoteFile(
-                path=one.path,
-                size=int(one.size),
-                sha256=clean_hash(one.lfs.sha256 if one.lfs else None, 64),
-                git=clean_hash(one.blob_id, 40),
-            )
-            for one in found
-            if hasattr(one, "size")  # a folder has none
-        ]
+        return [_file(one.path, int(one.size), one) for one in found if hasattr(one, "size")]  # a folder has none
 
     @contextmanager
     def open(self, listing: Listing, file: RemoteFile, start: int, block: int) -> Iterator[Body]:
@@ -168,7 +151,9 @@ class HuggingFace:
             return HubError(f"{self.title} refuses {what}{to}.", "gated", hint=hint)
         if status == 429 or (status is not None and status >= 500):
             return HubError(
-                f"{self.title} answers {status} for {what}.", "busy", after=seconds(response.headers.get("Retry-After"))
+                f"{self.title} answers {status} for {what}.",
+                "busy",
+                after=retry_after(response.headers.get("Retry-After")),
             )
         if status is not None:
             return HubError(f"{self.title} answers {status} for {what}.", "data")
@@ -184,22 +169,10 @@ class HuggingFace:
         return HubError(f"{repository} on {self.title} has no revision {revision!r}.", "revision", hint=hint)
 
 
+def _file(path: str, size: int, entry: Any) -> RemoteFile:
+    sha256 = clean_hash(entry.lfs.sha256 if entry.lfs else None, 64)
+    return RemoteFile(path=path, size=size, sha256=sha256, git=clean_hash(entry.blob_id, 40))
+
+
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().split("\n")[0] or type(error).__name__).rstrip(".")
-
-
-def seconds(value: str | None) -> float | None:
-    """Return what a Retry-After header says in seconds, or None; a date counts from now."""
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    from datetime import datetime, timezone
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(timezone.utc)).total_seconds())
-    except (ValueError, TypeError):
-        return None

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ragcli.errors import HubError, UsageError
-from ragcli.models.hubs.names import clean_hash, is_plain, near, network_reason
+from ragcli.models.hubs.names import clean_hash, is_plain, near, network_reason, retry_after
 from ragcli.models.hubs.protocol import MODELSCOPE, TITLES, Body, Listing, RemoteFile
 
 _MAIN = "master"
@@ -123,8 +123,6 @@ class ModelScope:
     def _translated(self, error: Any, repository: str, revision: str | None, path: str | None) -> HubError:
         from modelscope_hub import errors
 
-        from ragcli.models.hubs.huggingface import seconds
-
         what = f"{path} of {repository}" if path else repository
         status = getattr(error, "status_code", None)
         if isinstance(error, errors.AuthenticationError):
@@ -147,7 +145,7 @@ class ModelScope:
             after = getattr(error, "retry_after", None)
             if after is None:
                 response = getattr(error, "response", None)
-                after = seconds(response.headers.get("Retry-After")) if response is not None else None
+                after = retry_after(response.headers.get("Retry-After")) if response is not None else None
             return HubError(f"{self.title} answers {status or 'with an error'} for {what}.", "busy", after=after)
         text = str(error).strip().split("\n")[0].rstrip(".")
         return HubError(f"{self.title} does not deliver {what}: {text}.", "data")

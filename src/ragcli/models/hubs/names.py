@@ -1,4 +1,4 @@
-"""What is said of a hub that fails: names near to one that is not there, and why there is no way to it."""
+"""What hubs say and what is said of them: clean hashes and commits, near names, waits, why there is no way to one."""
 
 from __future__ import annotations
 
@@ -47,9 +47,26 @@ def network_reason(error: BaseException) -> str:
             return "its name is not known"
         if isinstance(one, ConnectionRefusedError):
             return "it refuses the connection"
-        if isinstance(one, ConnectionError) and not isinstance(one, ConnectionRefusedError) and one.strerror:
+        if isinstance(one, ConnectionError) and one.strerror:
             return f"the connection broke ({one.strerror.lower()})"
         if isinstance(one, TimeoutError) or "Timeout" in type(one).__name__:
             return "it does not answer in time"
     line = str(seen[-1]).strip().split("\n")[0].rstrip(".") or type(seen[-1]).__name__
     return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"
+
+
+def retry_after(value: str | None) -> float | None:
+    """Return what a Retry-After header says in seconds, or None; a date counts from now."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    from datetime import datetime, timezone
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(timezone.utc)).total_seconds())
+    except (ValueError, TypeError):
+        return None
