@@ -1,0 +1,440 @@
+"""Facts of an answer against its sources: equal meanings, changed facts, what is no fact, real passages, any text."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import DATA
+from ragcli.answering.facts import Fact, facts, missing
+from ragcli.splitting.sentences import sentence_spans
+
+
+def gone(text: str, *sources: str) -> list[tuple[str, str]]:
+    found = missing(text, sources)
+    check(text, found)
+    return [(fact.kind, fact.text) for fact in found]
+
+
+def seen(text: str) -> list[tuple[str, str]]:
+    found = facts(text)
+    check(text, found)
+    return [(fact.kind, fact.text) for fact in found]
+
+
+def check(text: str, found: list[Fact]) -> None:
+    for fact in found:
+        assert text[fact.start : fact.end] == fact.text
+        assert fact.text == fact.text.strip() != ""
+
+
+# ------------------------------------------------------------------------------------------------- equal in meaning
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        [
+            "24个月",
+            "二十四个月",
+            "廿四个月",
+            "24 個月",
+            "２４个月",
+            "24 months",
+            "twenty-four months",
+            "两年",
+            "2 years",
+        ],
+        ["30000", "3万", "三万", "3.0万", "30,000", "30 000", "３００００", "thirty thousand", "3 万"],
+        [
+            "150000000元",
+            "1.5亿元",
+            "一亿五千万元",
+            "1亿5000万元",
+            "150 million yuan",
+            "¥150,000,000",
+            "RMB 150 million",
+        ],
+        ["5%", "5 ％", "百分之五", "5 percent", "5.0%", "百分之5", "five per cent"],
+        ["两年", "2年", "二年", "two years", "24 months", "2-year"],
+        ["0.5", "零点五", "½", "1/2", "二分之一", "0.50"],
+        ["2.5小时", "2½小时", "两个半小时", "150分钟", "150 minutes", "2.5 h"],
+        ["第一名", "1st", "第1名", "the first"],
+        [
+            "2020年3月5日",
+            "2020-03-05",
+            "2020/3/5",
+            "March 5, 2020",
+            "5 Mar 2020",
+            "二〇二〇年三月五日",
+            "5th of March 2020",
+        ],
+        ["下午3点", "15:00", "3 pm", "3:00 p.m.", "下午三點", "15点整"],
+        ["20世纪80年代", "1980年代", "the 1980s", "二十世纪八十年代"],
+        ["2周", "14天", "two weeks", "十四天", "14 days"],
+        ["5公里", "5 km", "5000米", "5千米", "five kilometres", "5,000 m"],
+        ["$3.2 million", "3200000美元", "320万美元", "US$3,200,000", "3.2 million dollars"],
+        ["70公斤", "70 kg", "七十千克", "70 kilograms"],
+        ["30℃", "30摄氏度", "30 °C", "三十摄氏度"],
+        ["一百二十元", "120元", "壹佰贰拾元", "¥120"],
+        ["12月25日", "December 25", "25 Dec", "十二月二十五日", "12月25号"],
+        ["第三章", "Chapter 3", "第3章", "the third chapter"],
+        ["约3000多人", "三千余人", "3,000人"],
+    ],
+    ids=lambda forms: forms[0],
+)
+def test_forms_of_one_meaning_hold_each_other(forms):
+    for one in forms:
+        for other in forms:
+            assert gone(f"答案是{one}。", f"资料：{other}，如此。") == [], (one, other)
+            assert gone(f"It is {one} here.", f"They said {other}, as it is.") == [], (one, other)
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("2020年3月", "2020年3月5日开业"),
+        ("March 2020", "opened 2020-03-05"),
+        ("2020年", "on 5 March 2020"),
+        ("2013年10月6日", "2013年10月4至6日"),
+        ("2020年5月", "2020年3月至5月"),
+        ("2012年和2011年", "2011-2012年"),
+        ("1945年", "1941-45年"),
+        ("1998年", "98年"),
+        ("2013年6月", "2013年开工，6月完工"),
+        ("3.2亿元", "营收（万元）：32,000"),
+        ("劳动法第三十六条", "第36条"),
+        ("上午9点到11点", "9:00-11:00"),
+        ("二十四小时", "24h"),
+        ("两个人", "both of them, 双人"),
+    ],
+)
+def test_a_part_of_a_source_or_what_follows_from_it_for_certain_is_held(text, source):
+    assert gone(text, source) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("24个月", "24天"),
+        ("24 months", "24天"),
+        ("3年", "3元"),
+        ("5%", "5元"),
+        ("$5", "5元"),
+        ("5 km", "5 miles"),
+        ("5公里", "5米"),
+        ("2021年", "2020年"),
+        ("2020年4月", "2020年3月5日"),
+        ("3月6日", "3月5日"),
+        ("下午4点", "15:00"),
+        ("1980年代", "1970年代"),
+        ("15个", "5个"),
+        ("5人", "15人"),
+        ("0.5", "0.55"),
+        ("三十人", "三人，十人"),
+        ("1,234", "1,235"),
+        ("第5届", "第4届"),
+        ("twenty-five", "twenty four five-star"[:11]),
+    ],
+)
+def test_another_number_unit_or_date_is_missing(text, source):
+    assert [one for _, one in gone(f"共{text}。", source)] == [text]
+
+
+def test_the_kind_of_a_missing_fact_is_said():
+    answer = "2021年，北京大学的“深度学习课”收了30人，见《人工智能导论》。"
+    kinds = {text: kind for kind, text in gone(answer, "清华大学的课程，2020年，收了二十人。")}
+    assert kinds == {
+        "2021年": "date",
+        "北京": "name",
+        "北京大学": "name",
+        "深度学习课": "quotation",
+        "30人": "number",
+        "人工智能导论": "name",
+    }
+
+
+# ------------------------------------------------------------------------------------------------------- no facts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "见[1]。另见[2][3]，[1, 2]和【4】。",
+        "1. 苹果\n2. 香蕉\n10. 梨",
+        "- 苹果\n* 香蕉",
+        "（1）苹果（2）香蕉",
+        "①苹果②香蕉",
+        "一、概述\n二、方法",
+        "第一，苹果；第二，香蕉；第三，梨。",
+        "首先，苹果。其次，香蕉。最后，梨。",
+        "**步骤1**：打开",
+        "First, open it. Second, close it. Third, go.",
+        "一些人统一了一下，一般一起一直一样。",
+        "十分重要，千万不要万一，三三两两。",
+        "由于高度重视，任何时候都要方便顾客。",
+        "该公司是上市公司，也是有限责任公司，在大城市的居民区有分公司。",
+        "It is one of the best, and I'm sure we don't.",
+        "Unfortunately, the text says nothing. However, customers wait. Visitors came.",
+        "- Battery Life: good\n- **Screen Size:** large",
+        "# How To Install The Tool\nOpen it.",
+        "他说，‘好’。",
+        "",
+    ],
+)
+def test_markers_enumerators_and_common_words_are_no_facts(text):
+    assert seen(text) == []
+
+
+def test_a_number_at_the_head_of_a_line_is_a_fact_where_it_counts_no_item():
+    assert seen("24.") == [("number", "24")]
+    assert seen("3个月\n1.5 km\n24 小时") == [("number", "3个月"), ("number", "1.5 km"), ("number", "24 小时")]
+
+
+# ----------------------------------------------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("使用PPR－9087管", "PPR 9087"),
+        ("根据GB/T 1234执行", "ＧＢ／Ｔ1234"),
+        ("位于广东省", "廣東省"),
+        ("在北京市工作", "北京"),
+        ("参考《資治通鑑》", "资治通鉴"),
+        ("依《中华人民共和国劳动法》", "劳动法规定"),
+        ("we met José there", "Jose said"),
+        ("it is Acme's plan", "made by acme"),
+        ("it is by the WTO", "World Trade Organization"),
+        ("in the U.S. market", "US sales"),
+        ("the Chinese market", "in China"),
+        ("罗伯·马歇尔执导", "導演羅伯‧馬歇爾"),
+        ("由王小明执导", "导演王小明"),
+        ("中美关系：美国", "中美"),
+        ("see https://x.org/a?b=1.", "(https://x.org/a?b=1)"),
+        ("it is in README.md and v1.2.3", "readme.md, V1.2.3"),
+        ("用 Python 写", "python"),
+        ("Ada Lovelace wrote it", "Lovelace, Ada"),
+        ("we saw Dr. Smith and St. Moritz", "Smith in St. Moritz"),
+    ],
+)
+def test_a_name_is_found_in_another_writing(text, source):
+    assert seen(text) != []
+    assert gone(text, source) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "named"),
+    [
+        ("型号PPR-9088。", "PPR-9087 9088", "PPR-9088"),
+        ("写信给a@b.com。", "c@b.com", "a@b.com"),
+        ("见https://x.org/a。", "https://x.org/b", "https://x.org/a"),
+        ("用v1.2.4版", "v1.2.3 4", "v1.2.4"),
+        ("见setup.py", "setup.cfg py", "setup.py"),
+        ("在四川省", "在广东省", "四川"),
+        ("他在清华大学任教", "北京大学教授", "清华大学"),
+        ("张伟教授", "刘洋教授", "张伟"),
+        ("由李大为执导", "由王小明执导", "李大为"),
+        ("彼得·杰克逊导演", "罗伯·马歇尔导演", "彼得·杰克逊"),
+        ("we met Alice Smith there", "we met Alice Brown there", "Alice Smith"),
+        ("it was bought by OpenAI", "it was bought by Google", "OpenAI"),
+        ("使用TensorFlow训练", "使用PyTorch训练", "TensorFlow"),
+        ("读《史记》", "读了汉书与后汉书", "史记"),
+    ],
+)
+def test_a_name_that_no_source_has_is_missing(text, source, named):
+    names = [one for kind, one in gone(text, source) if kind == "name"]
+    assert named in names
+
+
+def test_a_name_may_have_its_parts_in_title_and_passage():
+    assert gone("it is the Acme Kettle", "Acme", "The kettle is red.") == []
+
+
+def test_names_are_not_looked_for_in_another_language():
+    assert gone("北京大学位于北京市。", "Peking University is in Beijing, the capital of the country.") == []
+    assert gone("it is in Beijing near Tsinghua", "清华大学在北京市，离这里不远，很有名气。") == []
+    assert gone("it was 3 years in Beijing", "清华大学在北京市，共五年，离这里不远。") == [("number", "3 years")]
+
+
+def test_a_capital_at_the_start_of_a_sentence_is_a_name_only_where_the_word_is_rare():
+    assert seen("Batteries last. Einstein came. Water is wet.") == [("name", "Einstein")]
+
+
+# ------------------------------------------------------------------------------------------------------- quotations
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("他说“保修 期，三年”。", "保修期三年"),
+        ("「兩年保修」", "提供两年保修"),
+        ('he said "The quick fox" again', "the  quick, fox"),
+        ("he said “the quick … lazy dog”", "the quick brown fox and the lazy dog"),
+        ("条款写明“自购买之日[1]起……计算”", "自购买之日起两年内计算"),
+        ("set `--fail-under` now", "--fail-under 0.8"),
+        ("it's Tom's and the dogs' house, ‘very old’ it is", "tom, very old"),
+    ],
+)
+def test_a_quotation_is_found_without_its_punctuation(text, source):
+    assert any(kind == "quotation" for kind, _ in seen(text))
+    assert gone(text, source) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "named"),
+    [
+        ("他说“保修三年”。", "保修两年，后三年不保修", "保修三年"),
+        ("he said “lazy dog … quick fox”", "the quick fox and the lazy dog", "lazy dog … quick fox"),
+        ("set `--fail-over` now", "--fail-under", "--fail-over"),
+        ("「好评」", "差评", "好评"),
+        ('他说"非常满意"了', "他说不满意", "非常满意"),
+    ],
+)
+def test_a_quotation_that_no_source_has_is_missing(text, source, named):
+    assert ("quotation", named) in gone(text, source)
+
+
+def test_a_quotation_is_not_put_together_from_two_sources():
+    assert gone("“保修三年”", "整机保修", "三年之后") == [("quotation", "保修三年")]
+
+
+def test_nothing_is_missing_where_there_is_nothing_to_check_and_all_where_there_is_no_source():
+    assert missing("没有。", []) == []
+    assert gone("共5人，在北京。") == [("number", "5人"), ("name", "北京")]
+    assert gone("it is in Paris") == [("name", "Paris")]
+    assert gone("共5人", "", "五人") == []
+
+
+# ------------------------------------------------------------------------------------------------------- real texts
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (DATA / name).read_bytes().split(b"\n") if line]
+
+
+@pytest.fixture(scope="module")
+def chinese() -> list[tuple[str, str]]:
+    return [(row["title"], row["text"]) for row in rows("cmrc_sample/corpus.jsonl")]
+
+
+@pytest.fixture(scope="module")
+def english() -> list[tuple[str, str]]:
+    return [(row["title"], row["text"]) for row in rows("english_qa.jsonl") if "text" in row]
+
+
+@pytest.mark.parametrize("language", ["chinese", "english"])
+def test_nothing_of_a_real_sentence_is_missing_in_its_own_passage_and_most_in_another(language, request):
+    passages = request.getfixturevalue(language)
+    count = far = 0
+    for number, (title, text) in enumerate(passages):
+        other = passages[(number + len(passages) // 2) % len(passages)]
+        for start, end in sentence_spans(text):
+            sentence = text[start:end]
+            assert gone(sentence, title, text) == []
+            count += len(seen(sentence))
+            far += len(gone(sentence, *other))
+    assert count > 300
+    assert far / count > 0.85
+
+
+def test_a_changed_year_of_a_real_sentence_is_named(chinese):
+    found = changed = 0
+    for _, text in chinese:
+        for start, end in sentence_spans(text):
+            match = re.search(r"(?<!\d)(1[89]|20)(\d\d)(?=年)", text[start:end])
+            if match is None:
+                continue
+            new = str(int(match.group()) - 37)
+            if new not in text:
+                sentence = text[start : start + match.start()] + new + text[start + match.end() : end]
+                changed += 1
+                found += any(new in one for _, one in gone(sentence, text))
+    assert changed > 200
+    assert found / changed > 0.98
+
+
+def test_real_questions_hold_little_that_their_passage_does_not(chinese):
+    corpus = {row["_id"]: row for row in rows("cmrc_sample/corpus.jsonl")}
+    pairs = [
+        line.split("\t")[:2] for line in (DATA / "cmrc_sample/qrels.tsv").read_text("utf-8").split("\n")[1:] if line
+    ]
+    questions = {row["_id"]: row["text"] for row in rows("cmrc_sample/queries.jsonl")}
+    held = [
+        (
+            len(facts(questions[question])),
+            len(missing(questions[question], [corpus[id_]["title"], corpus[id_]["text"]])),
+        )
+        for question, id_ in pairs
+    ]
+    assert sum(all_ for all_, _ in held) > 200
+    assert sum(gone_ for _, gone_ in held) / sum(all_ for all_, _ in held) < 0.02
+
+
+# --------------------------------------------------------------------------------------------------------- any text
+
+_PIECES = st.sampled_from(
+    re.split(
+        " ",
+        "1 12 1,234 1. [1] （1） 一 十 百 万 亿 两 半 廿 点 分之 百分之 第 年 月 日 号 个 元 % ％ ½ ² ① $ ¥ 2020 - / : "
+        'am 下午 三点 twenty five hundred and May 5 of March th 公司 大学 市 省 路 北京 《 》 “ ” 「 」 " ‘ ’ ` … ... '
+        "· 张伟 先生 由 A Ab AB a1 A-1 St. Mr. @ . http://a www. \ud800 \0 e\u0301 İ ß ٣ 𝟙 x ， 。 ； 壹佰",
+    )
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.one_of(_PIECES, st.text(max_size=4)), max_size=30),
+    st.lists(st.text(max_size=30), max_size=3),
+    st.sampled_from(["", " "]),
+)
+def test_any_text_is_read_and_offsets_are_true(pieces, sources, between):
+    text = between.join(pieces)
+    found = facts(text)
+    check(text, found)
+    assert found == sorted(found, key=lambda fact: fact.start)
+    lost = missing(text, [*sources, text[::-1]])
+    check(text, lost)
+    assert all(fact in found for fact in lost)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["1 ", "1,", "一", "十个", "A1 ", "Ab ", "a.", "a@", "“", "《", "·阿", "公司", "½", "twenty-", "[1", "- ", "2020-"],
+)
+def test_hostile_text_takes_time_in_proportion_to_its_length(piece):
+    def seconds(length: int) -> float:
+        text = (piece * length)[:length]
+        began = time.process_time()
+        missing(text, [text, "x" * length])
+        return time.process_time() - began
+
+    seconds(100)
+    assert seconds(20_000) < 3 + 40 * seconds(2_000)
+
+
+def test_a_long_answer_is_checked_quickly(chinese):
+    text = "\n".join(text for _, text in chinese)
+    answer, rest = text[:20_000], (text[20_000:] * 3)[:100_000]
+    sources = [rest[at : at + 5_000] for at in range(0, 100_000, 5_000)]
+    began = time.process_time()
+    assert missing(answer, sources)
+    assert time.process_time() - began < 1.5  # about 0.08 on a machine that does nothing else
+
+
+def test_it_is_light_to_import():
+    code = (
+        "import sys; import ragcli.answering.facts as f; "
+        "assert not {'numpy', 'torch', 'lancedb', 'opencc', 'pyarrow'} & set(sys.modules), 1; "
+        "assert f.missing('24 months', ['24 months']) == []"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
