@@ -11,6 +11,7 @@ The tree::
     ├── TableError              1   a table that is missing, broken or not writable
     │   └── ContractError       1   a table made with another model or splitter
     ├── ServiceError            1   an endpoint that does not answer
+    │   ├── RefusedError        1   an endpoint that refuses whatever is asked: key, address, model's name
     │   └── HubError            1   a model hub that does not have the model, or does not deliver it
     └── GateError               4   a check that was asked for said no
 
@@ -91,6 +92,10 @@ class ContractError(TableError):
 
 class ServiceError(RagcliError):
     """An endpoint that does not answer, or answers with an error."""
+
+
+class RefusedError(ServiceError):
+    """An endpoint that refuses whatever is asked of it: the key, the address or the model's name is wrong."""
 
 
 class HubError(ServiceError):

