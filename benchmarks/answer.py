@@ -24,7 +24,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from ragcli.answering import Extractive
+from ragcli.answering import Asked, Extractive
 from ragcli.answering.terms import RUNS, fold, stem
 from ragcli.records import Hit
 from ragcli.splitting.sentences import sentence_spans
@@ -117,15 +117,15 @@ def measure(folder: Path) -> dict[str, Any]:
         counts = sums["held_out" if gold % 2 else "tuned"]
         counts["questions"] += 1
         gone = passages.hits([one for one in found[at] if one != gold and not passages.alike(one, gold)][:5])
-        counts["gone"] += answerer.reply(row["text"], gone).refused
+        counts["gone"] += answerer.reply(Asked(question=row["text"], hits=gone)).refused
         # A fixed stride pairs each question with the hits of a far one, without chance.
         foreign = passages.hits(found[(at + len(questions) // 2) % len(questions)][:5])
-        counts["foreign"] += answerer.reply(row["text"], foreign).refused
+        counts["foreign"] += answerer.reply(Asked(question=row["text"], hits=foreign)).refused
         if gold not in found[at][:5]:
             continue
         hits = passages.hits(found[at][:5])
         began = time.perf_counter()
-        reply = answerer.reply(row["text"], hits)
+        reply = answerer.reply(Asked(question=row["text"], hits=hits))
         between = time.perf_counter()
         sentence = best_sentence(row["text"], hits)
         seconds["ours"] += between - began

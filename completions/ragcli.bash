@@ -12,7 +12,7 @@ _ragcli() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask --help --version' -- "$cur"))
+    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat --help --version' -- "$cur"))
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -107,17 +107,71 @@ _ragcli() {
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
         --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --llm) return ;;
+        --model|-m|--llm) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --mode) COMPREPLY=($(compgen -W "hybrid vector text" -- "$cur")); return ;;
         -k|--top-k) return ;;
         --where) return ;;
         --expand) return ;;
         --rerank) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --embed-model) return ;;
         --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
+        --model-options) return ;;
+        --adapter) return ;;
+        --quantize) COMPREPLY=($(compgen -W "int8 int4" -- "$cur")); return ;;
+        --window) return ;;
+        --timeout) return ;;
+        --concurrency) return ;;
+        --temperature) return ;;
+        --seed) return ;;
+        --max-tokens) return ;;
+        --stop) return ;;
+        --system) return ;;
+        --template) return ;;
+        --verify) return ;;
+        --resume) return ;;
+        --save-sft) return ;;
+        --calibrate) return ;;
+        --tools) return ;;
+        --mcp) return ;;
+        --allow) return ;;
+        --tool-timeout) return ;;
+        --max-steps) return ;;
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
-      words='--table -t --db -d --llm --mode -k --top-k --where --expand --rerank --model -m --device --show-prompt --skip-bad --format --help' ;;
+      words='--table -t --db -d --model -m --llm --mode -k --top-k --where --expand --rerank --embed-model --device --model-options --adapter --quantize --window --timeout --concurrency --temperature --seed --max-tokens --stop --system --template --show-prompt --verify --strict --resume --save-sft --calibrate --tools --mcp --agent --yes -y --allow --tool-timeout --max-steps --skip-bad --format --help' ;;
+    chat)
+      case $prev in
+        --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --model|-m|--llm) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --mode) COMPREPLY=($(compgen -W "hybrid vector text" -- "$cur")); return ;;
+        -k|--top-k) return ;;
+        --where) return ;;
+        --expand) return ;;
+        --rerank) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --embed-model) return ;;
+        --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
+        --model-options) return ;;
+        --adapter) return ;;
+        --quantize) COMPREPLY=($(compgen -W "int8 int4" -- "$cur")); return ;;
+        --window) return ;;
+        --timeout) return ;;
+        --temperature) return ;;
+        --seed) return ;;
+        --max-tokens) return ;;
+        --stop) return ;;
+        --system) return ;;
+        --template) return ;;
+        --persona) return ;;
+        --verify) return ;;
+        --tools) return ;;
+        --mcp) return ;;
+        --allow) return ;;
+        --tool-timeout) return ;;
+        --max-steps) return ;;
+        --conversation) return ;;
+      esac
+      words='--table -t --db -d --model -m --llm --mode -k --top-k --where --expand --rerank --embed-model --device --model-options --adapter --quantize --window --timeout --temperature --seed --max-tokens --stop --system --template --persona --verify --tools --mcp --agent --yes -y --allow --tool-timeout --max-steps --continue -c --conversation --private --jsonl --help' ;;
   esac
   case $cur in
     -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragcli.answering import Extractive, Quote, Reply, answer, open_answerer
+from ragcli.answering import Asked, Extractive, Quote, Reply, answer, open_answerer
 from ragcli.answering.citations import cite
 from ragcli.answering.passages import units
+from ragcli.answering.protocols import OnText
 from ragcli.errors import UsageError
 from ragcli.jsonl import dumps
 from ragcli.records import Answer, Hit, Result
@@ -139,7 +140,9 @@ def test_every_result_gets_one_answer_in_order_and_the_counts_add_up() -> None:
         ("2", "Where?", True),
         ("3", "How long is the warranty?", False),
     ]
-    assert made[0].extra == {"answers": ["三年"], "extractive": True}
+    assert made[0].extra == {"answers": ["三年"], "extractive": True, "support": made[0].extra["support"]}
+    assert made[0].extra["support"] > 0.145 > made[1].extra["support"]
+    assert made[1].extra["refused_by"] == "retrieval"
     assert all(one.seconds >= 0 for one in made)
     assert report.counts == {"results_in": 3, "answered": 2, "refused": 1}
     assert Answer.from_dict(made[0].to_dict()) == made[0]
@@ -166,8 +169,8 @@ def test_the_stage_checks_its_answerer_at_once() -> None:
 
 def test_a_quote_outside_its_hit_is_a_bug_that_shows() -> None:
     class Wrong(Extractive):
-        def reply(self, question: str, hits: Sequence[Hit]) -> Reply:
-            return Reply(text="x [1]", quotes=[Quote(0, 0, len(hits[0].text) + 1)])
+        def reply(self, asked: Asked, on_text: OnText | None = None) -> Reply:
+            return Reply(text="x [1]", quotes=[Quote(0, 0, len(asked.hits[0].text) + 1)])
 
     with pytest.raises(ValueError, match="no slice"):
         next(answer([Result(id="q", query="?", hits=[hit("ab")])], Wrong()))
@@ -176,9 +179,9 @@ def test_a_quote_outside_its_hit_is_a_bug_that_shows() -> None:
 
 
 def test_another_answerer_is_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="language models are not there yet") as raised:
+    with pytest.raises(UsageError, match="there is no model 'gpt-4o'") as raised:
         open_answerer("gpt-4o")
-    assert "extractive" in (raised.value.hint or "")
+    assert "openai:NAME" in (raised.value.hint or "")
 
 
 HOSTILE = [

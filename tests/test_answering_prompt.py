@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ragcli.answering import open_answerer
+from ragcli.answering import Asked, open_answerer
 from ragcli.answering.prompt import contexts, label, messages, render
 from ragcli.answering.terms import language
 from ragcli.records import Hit
@@ -57,10 +57,10 @@ def test_the_prompt_speaks_the_language_of_the_question() -> None:
 
 def test_the_answerer_shows_its_prompt() -> None:
     question = "How {long} is %s?"
-    shown = open_answerer(None).prompt(question, [hit("one {x} %d"), hit("two")])
+    shown = render(open_answerer(None).prompt(Asked(question=question, hits=[hit("one {x} %d"), hit("two")])))
     assert shown == render(messages(question, [hit("one {x} %d"), hit("two")]))
     assert shown.index("[1] a.txt") < shown.index("one {x} %d") < shown.index("[2] a.txt") < shown.index(question)
-    assert "(no sources)" in open_answerer(None).prompt("Why?", [])
+    assert "(no sources)" in render(open_answerer(None).prompt(Asked(question="Why?", hits=[])))
 
 
 @pytest.mark.parametrize(

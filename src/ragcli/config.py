@@ -4,8 +4,12 @@ A settings file holds the long names of options, either for every subcommand tha
 subcommand's::
 
     db = "kb"
+    llm = "openai:qwen2.5"
     [query]
     k = 10
+
+Above the tables an option goes by the name of its variable: ``model`` is RAGCLI_MODEL, the embedding model, and
+``llm`` RAGCLI_LLM, the language model that ``ask`` and ``chat`` call ``--model``.
 
 Flags and environment are the command line's own (each option names its variable in ``--help``); this module
 reads the files. A key that no subcommand knows is an error: a misspelt setting must not be ignored.
@@ -30,20 +34,25 @@ def files() -> list[Path]:
     return [Path(home, "ragcli", "config.toml"), Path("ragcli.toml")]
 
 
-def defaults(options: Options, paths: Sequence[Path]) -> dict[str, Json]:
+def defaults(options: Options, paths: Sequence[Path], above: Options | None = None) -> dict[str, Json]:
     """Return what the settings files say, by subcommand and parameter.
+
+    Args:
+        options: the names of each subcommand's options in its table.
+        paths: the files, the weaker first.
+        above: their names above the tables, where these differ.
 
     Raises:
         UsageError: a file is no TOML, or names an option or a subcommand that is not there.
     """
     merged: dict[str, Json] = {}
     for path in paths:
-        for command, values in _read(path, options).items():
+        for command, values in _read(path, options, above or options).items():
             merged.setdefault(command, {}).update(values)
     return merged
 
 
-def _read(path: Path, options: Options) -> dict[str, Json]:
+def _read(path: Path, options: Options, above: Options) -> dict[str, Json]:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -64,14 +73,14 @@ def _read(path: Path, options: Options) -> dict[str, Json]:
                     )
                 out.setdefault(key, {})[options[key][name]] = item
         else:
-            having = [command for command, names in options.items() if key in names]
+            having = [command for command, names in above.items() if key in names]
             if not having:
-                known = sorted({name for names in options.values() for name in names})
+                known = sorted({name for names in above.values() for name in names})
                 raise UsageError(
                     f"{path}: no subcommand has an option {key!r}.", hint=f"There are: {', '.join(known)}."
                 )
             for command in having:
-                out.setdefault(command, {}).setdefault(options[command][key], value)
+                out.setdefault(command, {}).setdefault(above[command][key], value)
     return out
 
 

@@ -21,6 +21,7 @@ Json = dict[str, Any]
 R = TypeVar("R", bound="Record")
 
 FILE_STATE = "file"  # of a file's last document and its last chunk: which state of the file it ends
+THRESHOLD_KEY = "refuse_below"  # of a result: the support below which its table's calibration wants no answer
 ID_LENGTH = 24  # hexadecimal digits: 96 bits, no clash to be expected below 10^13 records
 
 

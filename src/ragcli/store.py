@@ -28,6 +28,7 @@ from ragcli.where import metadata_paths, one_of, rewrite
 
 FORMAT = 2  # of what stands in the columns; a table of another one is made anew
 CONTRACT_KEY = b"ragcli"
+REFUSAL_KEY = b"ragcli.refusal"  # what `ask --calibrate` found; no part of the contract
 PRIMARY_KEY = {b"lance-schema:unenforced-primary-key": b"true"}
 CHUNK_COLUMNS = [
     "id",
@@ -224,9 +225,25 @@ class Table:
     @property
     def contract(self) -> Json:
         """How the table was made."""
-        raw = (self.dataset.schema.metadata or {}).get(CONTRACT_KEY, b"{}")
+        return self._metadata(CONTRACT_KEY)
+
+    @property
+    def refusal(self) -> Json:
+        """What ``ask --calibrate`` found for this table; empty where it was not calibrated."""
+        return self._metadata(REFUSAL_KEY)
+
+    def keep_refusal(self, calibration: Mapping[str, Any]) -> None:
+        """Keep a calibration in the schema's metadata, instead of the one before.
+
+        Raises:
+            TableError: the table cannot be written.
+        """
+        with lance_errors(f"cannot write the table {self.name!r} in {self.db}"):
+            self.dataset.update_schema_metadata({REFUSAL_KEY.decode(): dumps(dict(calibration)).decode()})
+
+    def _metadata(self, key: bytes) -> Json:
         try:
-            value = loads(raw)
+            value = loads((self.dataset.schema.metadata or {}).get(key, b"{}"))
         except ValueError:
             value = {}
         return value if isinstance(value, dict) else {}

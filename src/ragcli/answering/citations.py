@@ -8,6 +8,7 @@ wherever ``document.text[chunk.start:chunk.end] == chunk.text`` does.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ragcli.answering.protocols import Quote
 from ragcli.records import Citation, Hit
@@ -37,8 +38,12 @@ def cite(n: int, hit: Hit, start: int, end: int) -> Citation:
 
 
 def citations(hits: Sequence[Hit], quotes: Sequence[Quote]) -> list[Citation]:
-    """Return the citations of a reply, numbered from 1 in the order of its quotes."""
-    return [cite(n, hits[quote.hit], quote.start, quote.end) for n, quote in enumerate(quotes, 1)]
+    """Return the citations of a reply, numbered from 1 in the order of its quotes where they have no number."""
+    made = []
+    for place, quote in enumerate(quotes, 1):
+        one = cite(place if quote.n is None else quote.n, hits[quote.hit], quote.start, quote.end)
+        made.append(replace(one, extra={**one.extra, **quote.extra}) if quote.extra else one)
+    return made
 
 
 def marker(n: int) -> str:

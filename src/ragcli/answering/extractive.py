@@ -15,17 +15,18 @@ from dataclasses import dataclass, field
 
 from ragcli.answering.citations import marker
 from ragcli.answering.evidence import Evidence, Scored, gather, read_question
-from ragcli.answering.prompt import messages, refusal, render
-from ragcli.answering.protocols import Quote, Reply
+from ragcli.answering.prompt import Template
+from ragcli.answering.protocols import Asked, OnText, Quote, Reply
+from ragcli.answering.refusing import THRESHOLD, refusal, support
 from ragcli.errors import UsageError
-from ragcli.records import Hit
+from ragcli.llms.protocols import Message
+from ragcli.records import Hit, Json
 
 DEFAULT_CHARACTERS = 200
 LEAST_CHARACTERS = 20
 RATIO = 0.6  # a clause is quoted too if it scores at least this part of the best
 CANDIDATES = 40  # clauses that are looked at, best first
 MARKER = len(" [99]")  # characters that a quote costs beyond its own
-CONFIDENCE = 0.145  # refuse below: the part of the question that a hit holds, times the best clause's score
 
 _MARKS = 2  # characters of Markdown before an item, which may stand between two clauses of one quote
 _LOOSE = "，、；：,;: \t\r\n\v\f\u00a0\u3000"  # not quoted at the end of a clause
@@ -42,41 +43,66 @@ class Extractive:
 
     Args:
         max_characters: the most characters of an answer, markers included; at least 20.
+        template: what a language model would be told, for ``--show-prompt`` and ``--save-sft``.
 
     Raises:
         UsageError: ``max_characters`` is too small.
     """
 
-    def __init__(self, max_characters: int = DEFAULT_CHARACTERS) -> None:
+    def __init__(self, max_characters: int = DEFAULT_CHARACTERS, *, template: Template | None = None) -> None:
         if max_characters < LEAST_CHARACTERS:
             raise UsageError(
                 f"an answer of at most {max_characters} characters holds no sentence.",
                 hint=f"Allow at least {LEAST_CHARACTERS}.",
             )
         self.max_characters = max_characters
+        self._template = template or Template()
 
     @property
     def name(self) -> str:
         """What the answer record's ``model`` says."""
         return "extractive"
 
-    def reply(self, question: str, hits: Sequence[Hit]) -> Reply:
-        """Answer one question; hits are in order of rank, best first, and may be none."""
-        evidence = gather(read_question(question), hits)
-        quotes = [] if _is_silent(evidence) else _choose(evidence, hits, self.max_characters)
-        if not quotes:
-            return Reply(text=refusal(question), refused=True, extra={"extractive": True})
-        text = " ".join(hits[q.hit].text[q.start : q.end] + marker(n) for n, q in enumerate(quotes, 1))
-        return Reply(text=text, quotes=quotes, extra={"extractive": True})
+    def reply(self, asked: Asked, on_text: OnText | None = None) -> Reply:
+        """Answer one question, or refuse."""
+        evidence = gather(read_question(asked.question), asked.hits)
+        held = support(evidence)
+        threshold = THRESHOLD if asked.threshold is None else asked.threshold
+        extra: Json = {"extractive": True, "support": round(held, 4)}
+        quotes = [] if held < threshold else _choose(evidence, asked.hits, self.max_characters)
+        if quotes:
+            text = " ".join(asked.hits[q.hit].text[q.start : q.end] + marker(n) for n, q in enumerate(quotes, 1))
+            made = Reply(text=text, quotes=quotes, extra=extra)
+        else:
+            extra |= {"refused_by": "retrieval", "threshold": threshold}
+            made = Reply(text=refusal(asked.question), refused=True, extra=extra)
+        if on_text is not None:
+            on_text(made.text)
+        return made
 
-    def prompt(self, question: str, hits: Sequence[Hit]) -> str:
+    def prompt(self, asked: Asked) -> list[Message]:
         """Return the question and the numbered hits as a language model would be shown them."""
-        return render(messages(question, hits))
+        return self._template.messages(asked.question, asked.hits, asked.history)
 
 
-def _is_silent(evidence: Evidence) -> bool:
-    best = max((max(scored.values, default=0.0) for scored in evidence.hits), default=0.0)
-    return evidence.found * best < CONFIDENCE
+def best_quote(statement: str, hit: Hit, most: int = DEFAULT_CHARACTERS) -> tuple[int, int] | None:
+    """Return the slice of a hit that says most of a statement: its best clause with what fits around it, or None.
+
+    Args:
+        statement: a sentence.
+        hit: where it is looked for.
+        most: characters of the slice.
+    """
+    evidence = gather(read_question(statement), [hit])
+    (scored,) = evidence.hits
+    value, at = max(((value, -at) for at, value in enumerate(scored.values)), default=(0.0, 0))
+    if value <= 0:
+        return None
+    best = scored.clauses[-at]
+    for quote in _choose(evidence, [hit], most):
+        if quote.start <= best.start < quote.end:
+            return quote.start, quote.end
+    return best.start, min(best.end, best.start + most)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ragcli import __version__
-from ragcli.cli import ask, completion, download, embed, gpu_check, load, query, split
+from ragcli.cli import ask, chat, completion, download, embed, gpu_check, load, query, split
 
 app = typer.Typer(
     name="ragcli",
@@ -48,4 +48,5 @@ app.command("split")(split.split)
 app.command("embed")(embed.embed)
 app.command("query")(query.query)
 app.command("ask")(ask.ask)
+app.command("chat")(chat.chat)
 app.command("completion", hidden=True)(completion.completion)

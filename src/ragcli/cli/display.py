@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ragcli.cli.streams import PipeClosedError, visible
-from ragcli.records import Answer, Chunk, Result
+from ragcli.records import Chunk, Result
 
 _SHOWN = 240
 
@@ -86,20 +86,3 @@ def show_results(results: Iterable[Result]) -> None:
                     table.add_row(*row)
                 console.print(table)
             console.print(Text.assemble("   ", _short(passage)))
-
-
-def show_answers(answers: Iterable[Answer]) -> None:
-    """Show each answer with its sources."""
-    console = View()
-    for answer in answers:
-        console.print(Text(visible(answer.question[:500]), style="bold"))
-        console.print(Text(answer.answer, style="yellow" if answer.refused else ""))
-        for citation in answer.citations:
-            pages = [citation.page] if citation.page is not None else []
-            place = _place(citation.source, pages, [])
-            console.print(f"  [green]\\[{citation.n}][/] [bold]{escape(place)}[/]")
-        console.print(
-            Text(f"  {answer.model}: quoted from the documents, not written by a model", style="dim")
-            if answer.extra.get("extractive")
-            else Text(f"  {answer.model}", style="dim"),
-        )

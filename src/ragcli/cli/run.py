@@ -47,16 +47,17 @@ def _run(args: Sequence[str]) -> int:
     from ragcli.cli.app import app
 
     command: Any = typer.main.get_command(app)
-    options = {
-        name: {
-            option.lstrip("-"): parameter.name
-            for parameter in sub.params
-            for option in parameter.opts
-            if option.startswith("--")
-        }
-        for name, sub in command.commands.items()
-    }
-    settings = config.defaults(options, config.files())
+    options: dict[str, dict[str, str]] = {}
+    above: dict[str, dict[str, str]] = {}
+    for name, sub in command.commands.items():
+        options[name], above[name] = {}, {}
+        for parameter in sub.params:
+            names = [option.lstrip("-") for option in parameter.opts if option.startswith("--")]
+            options[name].update(dict.fromkeys(names, parameter.name))
+            variable = parameter.envvar if isinstance(parameter.envvar, str) else ""
+            shared = [variable.removeprefix("RAGCLI_").lower().replace("_", "-")] if variable else names
+            above[name].update(dict.fromkeys(shared, parameter.name))
+    settings = config.defaults(options, config.files(), above)
     try:
         code = command.main(
             args=list(args), prog_name=_NAME, standalone_mode=False, default_map=settings, complete_var="_RAGCLI_NO"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 from ragcli.cli.light import import_lance
 from ragcli.cli.options import Device, SearchMode
@@ -12,10 +12,18 @@ from ragcli.cli.streams import note, show_log, stdin
 from ragcli.errors import UsageError
 from ragcli.jsonl import OnBad
 from ragcli.questions import Question, question, read_questions
-from ragcli.records import Result
+from ragcli.records import THRESHOLD_KEY, Result
 
 if TYPE_CHECKING:
     from ragcli.reranking import CrossEncoder
+
+
+class Search(Protocol):
+    """Searches questions, as often as it is called; ``k`` is the settings' where it is not given."""
+
+    def __call__(self, questions: Iterable[Question], k: int | None = None) -> Iterator[Result]:
+        """Return the results, in order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +64,11 @@ def _truncated(asked: Question, lost: int) -> None:
 
 def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator[Result]:
     """Open what the search needs and return the results, in order."""
+    return open_search(settings)(questions)
+
+
+def open_search(settings: SearchSettings) -> Search:
+    """Open what the search needs; return what searches, as often as it is called."""
     import_lance()
     from ragcli.retrieval import search
     from ragcli.store import Table
@@ -74,21 +87,28 @@ def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator
         from ragcli.reranking import CrossEncoder
 
         reranker = CrossEncoder(str(resolve(settings.rerank).path), settings.rerank, device=settings.device.value)
-    found = search(
-        questions,
-        table,
-        embedder=embedder,
-        mode=settings.mode.value,
-        k=settings.k,
-        where=settings.where,
-        expand=settings.expand,
-        reranker=reranker,
-        explain=settings.explain,
-        on_truncated=_truncated,
-    )
+    threshold = table.refusal.get("threshold")
+
+    def found(questions: Iterable[Question], k: int | None = None) -> Iterator[Result]:
+        out = search(
+            questions,
+            table,
+            embedder=embedder,
+            mode=settings.mode.value,
+            k=k or settings.k,
+            where=settings.where,
+            expand=settings.expand,
+            reranker=reranker,
+            explain=settings.explain,
+            on_truncated=_truncated,
+        )
+        if isinstance(threshold, (int, float)):
+            out = (replace(one, extra={**one.extra, THRESHOLD_KEY: threshold}) for one in out)
+        return out if reranker is None else _counted(out, reranker)
+
     for key in table.unknown_keys(settings.where or ""):
         note(f"ragcli query: no row of the table has {key}, which --where names.")
-    return found if reranker is None else _counted(found, reranker)
+    return found
 
 
 def _counted(found: Iterator[Result], reranker: CrossEncoder) -> Iterator[Result]:

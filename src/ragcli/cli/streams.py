@@ -89,6 +89,17 @@ class Output:
             with contextlib.suppress(OSError, ValueError):  # the next write meets it too, and says so
                 self._stream.flush()
 
+    def flush(self) -> None:
+        """Hand on what was written.
+
+        Raises:
+            PipeClosedError: nobody reads any more.
+        """
+        try:
+            self._stream.flush()
+        except BrokenPipeError as error:
+            raise PipeClosedError from error
+
     def close(self) -> None:
         """Flush what is left.
 
@@ -97,10 +108,7 @@ class Output:
         """
         self._closed = True
         self._kept.set()
-        try:
-            self._stream.flush()
-        except BrokenPipeError as error:
-            raise PipeClosedError from error
+        self.flush()
 
 
 @contextlib.contextmanager

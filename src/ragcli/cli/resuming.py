@@ -1,0 +1,85 @@
+"""``--resume FILE``: leave out what a file of answers has already.
+
+The answers go on to stdout; ``>> FILE`` appends them. Where a killed run left half a line at its end, and stdout is
+that file, the half is cut off, so that the file stays JSON Lines.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ragcli.cli.streams import note
+from ragcli.errors import InputError, UsageError
+from ragcli.jsonl import records
+from ragcli.records import Answer
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+T = TypeVar("T", bound=_HasId)
+
+
+def answered(path: Path) -> Counter[str]:
+    """Return how often each id was answered; a file that is not there has none.
+
+    Raises:
+        InputError: a line is no answer record.
+        UsageError: the file cannot be read, or stdout overwrites it.
+    """
+    if _is_stdout(path) and not _appends():
+        raise UsageError(
+            f"--resume {path}, and stdout overwrites that file.", hint=f"Append to it: … --resume {path} >> {path}"
+        )
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Counter()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        try:
+            list(records([data[whole:]], Answer, name=str(path)))
+        except InputError:
+            if _is_stdout(path):
+                os.ftruncate(1, whole)
+            note(f"ragcli ask: {path} ends with half a line, as a killed run leaves it; that question is asked again.")
+            data = data[:whole]
+        else:
+            if _is_stdout(path):
+                os.write(1, b"\n")
+    return Counter(one.id for one in records(io.BytesIO(data), Answer, name=str(path)))
+
+
+def without(items: Iterable[T], done: Counter[str]) -> Iterator[T]:
+    """Yield the items that were not answered; one that comes twice is left out as often as it was answered."""
+    left = Counter(done)
+    for item in items:
+        if left[item.id] > 0:
+            left[item.id] -= 1
+        else:
+            yield item
+
+
+def _is_stdout(path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(1), path.stat())
+    except OSError:
+        return False
+
+
+def _appends() -> bool:
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    return bool(fcntl.fcntl(1, fcntl.F_GETFL) & os.O_APPEND)
