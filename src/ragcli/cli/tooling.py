@@ -25,7 +25,7 @@ ToolsOption = Annotated[
     typer.Option(
         "--tools",
         metavar="FILE",
-        help="Functions that a model may call: a Python file, or an OpenAPI document; repeatable.",
+        help="Functions that a model may call: of a .py file or of an OpenAPI document; repeatable.",
     ),
 ]
 McpOption = Annotated[
