@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ragcli.llms.estimate import bound
 from ragcli.llms.protocols import ContextError, Message
 from ragcli.records import Hit, Json
 from ragcli.splitting.sentences import sentence_spans
@@ -52,7 +53,7 @@ def fit(
         ContextError: the prompt is too long without any hit.
     """
     whole = build(hits)
-    if most is None:
+    if most is None or bound(whole) <= most:  # short enough whatever the tokenizer: counting takes time
         return Fitted(whole, list(hits), [], None)
     tokens = count(whole)
     if tokens <= most:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ragcli.answering.citing import check, verify
 from ragcli.answering.evidence import gather, read_question
 from ragcli.answering.fitting import Fitted, fit
 from ragcli.answering.prompt import Template
@@ -153,13 +152,18 @@ class ModelAnswerer:
             more: hits that were found while it answered; their numbers follow those of the prompt.
             results: what functions returned to it.
         """
+        from ragcli.answering.citing import check, verify  # not before the first token is there
+
         assert prepared.fitted is not None
         fitted, asked = prepared.fitted, prepared.asked
         hits = [*fitted.hits, *more]
         extra = dict(prepared.extra)
         prompt: Json = {"contexts": len(fitted.hits)}
-        if fitted.tokens is not None:
-            prompt |= {"tokens": fitted.tokens, "window": self.llm.window}
+        tokens = done.usage.get("prompt_tokens") if fitted.tokens is None else fitted.tokens
+        if isinstance(tokens, int):
+            prompt["tokens"] = tokens
+        if self.llm.window is not None:
+            prompt["window"] = self.llm.window
         if fitted.left_out:
             prompt["left_out"] = fitted.left_out
         extra["prompt"] = prompt

@@ -30,6 +30,7 @@ from ragcli.cli.modelling import (
     TimeoutOption,
     WindowOption,
 )
+from ragcli.cli.opening import Opening, begun
 from ragcli.cli.options import (
     DEFAULT_DB,
     DbOption,
@@ -194,23 +195,27 @@ def ask(
     stream = None if searched else stdin("result records")
     with ExitStack() as stack:
         done = _answered(resume)
+        view = _view(as_table(format_) and not show_prompt, streams=llm != EXTRACTIVE)
+        model = None if tooling.wanted else Opening(lambda: modelling.answerer(verified=verify))
         search = open_search(settings) if searched or agent else None
         found: Iterable[Result]
         if searched:
             assert search is not None
-            found = search(_left(asked(questions, bad), done))
+            found = begun(search(_left(asked(questions, bad), done)))
         else:
             assert stream is not None
             found = _left(records(stream, Result, on_bad=bad), done)
-        box = stack.enter_context(tooling.open()).tools if tooling.tools or tooling.mcp else []
-        view = _view(as_table(format_) and not show_prompt, streams=llm != EXTRACTIVE)
-        answerer = modelling.answerer(
-            verified=verify,
-            tooling=tooling,
-            tools=box,
-            search=_again(search) if agent and search else None,
-            show=None if view is None else view.call,
-        )
+        if model is not None:
+            answerer = model.result()
+        else:
+            box = stack.enter_context(tooling.open()).tools if tooling.tools or tooling.mcp else []
+            answerer = modelling.answerer(
+                verified=verify,
+                tooling=tooling,
+                tools=box,
+                search=_again(search) if agent and search else None,
+                show=None if view is None else view.call,
+            )
         close = getattr(getattr(answerer, "llm", None), "close", None)
         if close is not None:
             stack.callback(close)

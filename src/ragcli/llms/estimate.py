@@ -15,11 +15,17 @@ from ragcli.records import Json
 
 _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U0001f000-\U0003ffff]")
 _A_MESSAGE = 8  # tokens of the template around a message
+_BOUND = 128  # more than any template puts around a message, a system text of its own included
 
 
 def most(messages: Sequence[Message], tools: Sequence[Json] = ()) -> int:
     """Return about how many tokens a prompt has, rather too many than too few."""
     return _count(messages, tools, 1.0, 1 / 3)
+
+
+def bound(messages: Sequence[Message]) -> int:
+    """Return more tokens than any tokenizer makes of a prompt: one a byte."""
+    return sum(len(str(message.get("content") or "").encode("utf-8", "replace")) + _BOUND for message in messages)
 
 
 def least(messages: Sequence[Message], tools: Sequence[Json] = ()) -> int:

@@ -6,7 +6,6 @@ it is given a key that nobody else knows, and is used here to count tokens.
 
 from __future__ import annotations
 
-import http.client
 import os
 import queue
 import secrets
@@ -93,7 +92,7 @@ class GgufLLM:
                 f"{path}: llama.cpp cannot load it: {' '.join(str(error).split()) or 'no reason given'}.",
                 hint="Is it whole (ragcli download --verify), and is there memory for it (ragcli gpu-check)?",
             ) from error
-        self._calls_tools = bool(self._ask("GET", "/props").get("chat_template_caps", {}).get("supports_tools"))
+        self._knows_tools: bool | None = None
 
     @property
     def name(self) -> str:
@@ -124,6 +123,7 @@ class GgufLLM:
         self, messages: Sequence[Message], sampling: Sampling, tools: Sequence[Json] = ()
     ) -> Generator[str, None, Completion]:
         """Yield the answer in pieces; see `ragcli.llms.LLM`."""
+        held = bool(tools) and not self._calls_tools
         body = self._body(messages, tools)
         body |= {"stream": True, "stream_options": {"include_usage": True}}
         body |= {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
@@ -148,7 +148,7 @@ class GgufLLM:
 
         worker = threading.Thread(target=work, daemon=True)
         worker.start()
-        reader = _Reader(self, held=bool(tools) and not self._calls_tools)
+        reader = _Reader(self, held=held)
         try:
             while (chunk := chunks.get()) is not None:
                 piece = reader.take(chunk)
@@ -166,6 +166,14 @@ class GgufLLM:
         """Give back the memory and the port."""
         self._server = None
 
+    @property
+    def _calls_tools(self) -> bool:
+        """Whether the model's own template knows tools."""
+        if self._knows_tools is None:
+            told = self._ask("GET", "/props").get("chat_template_caps", {})
+            self._knows_tools = bool(told.get("supports_tools"))
+        return self._knows_tools
+
     def _body(self, messages: Sequence[Message], tools: Sequence[Json]) -> Json:
         if tools and not self._calls_tools:
             return {**self._options, "messages": toolprompt.described(messages, tools)}
@@ -173,6 +181,8 @@ class GgufLLM:
 
     def _ask(self, method: str, path: str, body: Json | None = None) -> Json:
         """Ask the server's own port."""
+        import http.client
+
         address = str(self._server.listening_address).rpartition("/")[2]
         connection = http.client.HTTPConnection(address, timeout=60)
         try:
@@ -196,17 +206,19 @@ def _threads() -> int | None:
     2 to 5 tokens a second and one thread 20 to 40.
     """
     try:
-        others = min(_running() for _ in range(_SAMPLES)) - 1
+        others = min(_others() for _ in range(_SAMPLES))
         cores = len(os.sched_getaffinity(0))
     except (OSError, ValueError, IndexError, AttributeError):  # not Linux
         return None
     return None if others < 1 else max(1, round(cores * (1 - others / (os.cpu_count() or 1))))
 
 
-def _running() -> int:
-    """Return how many threads of the machine run or wait for a core at this moment, this one included."""
+def _others() -> int:
+    """Return how many threads of other processes run or wait for a core at this moment."""
     time.sleep(_BETWEEN)
-    return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
+    running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0])
+    tasks = Path("/proc/self/task").glob("*/stat")
+    return running - sum(task.read_text().rpartition(")")[2].split()[0] == "R" for task in tasks)
 
 
 class _Reader:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: 
 _STRING, _ARRAY = 8, 9
 _CONTROL, _USER_DEFINED = 3, 4  # token types
 _MOST_SPECIAL = 4096
+_LENGTH = struct.Struct("<Q")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +69,23 @@ def read_header(path: Path) -> Header:
 
 def _special(tokens: Any, kinds: Any) -> tuple[str, ...]:
     found = [at for at, kind in enumerate(kinds) if kind in (_CONTROL, _USER_DEFINED)]
-    texts = (bytes(tokens[at]).decode("utf-8", "replace") for at in found[:_MOST_SPECIAL] if at < len(tokens))
+    texts = (tokens[at].decode("utf-8", "replace") for at in found[:_MOST_SPECIAL] if at < len(tokens))
     return tuple(text for text in texts if len(text) > 1)
+
+
+class _Strings(Sequence[bytes]):
+    """Strings of a file by their places, each cut out when it is asked for."""
+
+    def __init__(self, data: bytes, places: list[int]) -> None:
+        self._data, self._places, self._first = data, places, places[0] if places else 0
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, at: Any) -> Any:
+        start = self._places[at] - self._first
+        length = int(_LENGTH.unpack_from(self._data, start)[0])
+        return self._data[start + 8 : start + 8 + length]
 
 
 class _Values:
@@ -100,6 +117,18 @@ class _Values:
         self._at += length
         return text
 
+    def _strings(self, count: int) -> _Strings:
+        """Walk over many strings, and cut out none: a vocabulary has up to 250,000, and a few are wanted."""
+        length_at, data, at = _LENGTH.unpack_from, self._data, self._at
+        places = []
+        for _ in range(count):
+            places.append(at)
+            at += 8 + length_at(data, at)[0]
+        if at > len(data):
+            raise IndexError("strings")
+        self._at = at
+        return _Strings(bytes(data[places[0] : at]) if places else b"", places)
+
     def _value(self, kind: int) -> Any:
         if kind == _STRING:
             return self._string().decode("utf-8", "replace")
@@ -107,7 +136,7 @@ class _Values:
             return self._scalar(_SCALARS[kind])
         of, count = self._scalar("I"), self._scalar("Q")
         if of == _STRING:
-            return [self._string() for _ in range(count)]
+            return self._strings(count)
         if of == _ARRAY:
             return [self._value(_ARRAY) for _ in range(count)]
         form = f"<{count}{_SCALARS[of]}"
