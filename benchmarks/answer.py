@@ -10,6 +10,8 @@ Prints one JSON line:
   containment   part of the questions whose passage was found, for which a quote holds a gold answer
   refused       part of these that are refused (wrongly)
   gone          part refused when the gold passage, and any of its title or much like it, is taken away (rightly)
+  near          as gone, with only the gold passage taken away and those on its topic left in, of the questions that
+                none of them answers (rightly)
   foreign       part refused when the hits are those of another question (rightly)
   seconds       a question, ours; and as a ratio to the second peer
 """
@@ -118,6 +120,10 @@ def measure(folder: Path) -> dict[str, Any]:
         counts["questions"] += 1
         gone = passages.hits([one for one in found[at] if one != gold and not passages.alike(one, gold)][:5])
         counts["gone"] += answerer.reply(Asked(question=row["text"], hits=gone)).refused
+        left = [one for one in found[at] if one != gold][:5]
+        if not any(answer in passages.rows[one]["text"] for one in left for answer in row["answers"]):
+            counts["near_questions"] += 1
+            counts["near"] += answerer.reply(Asked(question=row["text"], hits=passages.hits(left))).refused
         # A fixed stride pairs each question with the hits of a far one, without chance.
         foreign = passages.hits(found[(at + len(questions) // 2) % len(questions)][:5])
         counts["foreign"] += answerer.reply(Asked(question=row["text"], hits=foreign)).refused
@@ -147,6 +153,7 @@ def measure(folder: Path) -> dict[str, Any]:
             "peer_sentence": round(counts["sentence"] / counts["found"], 4),
             "refused": round(counts["refused"] / counts["found"], 4),
             "gone": round(counts["gone"] / counts["questions"], 4),
+            "near": round(counts["near"] / counts["near_questions"], 4),
             "foreign": round(counts["foreign"] / counts["questions"], 4),
             "characters": round(counts["characters"] / (counts["found"] - counts["refused"])),
             "found": counts["found"],

@@ -12,6 +12,7 @@ from conftest import environment, run
 HEAVY = {
     "torch", "transformers", "lance", "lancedb", "pyarrow", "llama_index", "modelscope", "huggingface_hub",
     "onnxruntime", "numpy", "rich", "httpx", "lxml", "trafilatura", "docx", "pypdfium2", "tokenizers",
+    "openai", "jinja2", "prompt_toolkit", "xllamacpp", "mcp", "jsonschema", "pydantic",
 }  # fmt: skip
 
 
@@ -23,7 +24,8 @@ def loaded(code: str) -> set[str]:
 
 
 def test_help_loads_nothing_heavy():
-    code = "from ragcli.cli.run import run\nassert run(['--help']) == 0\nassert run(['query', '--help']) == 0"
+    code = "from ragcli.cli.run import run\nassert run(['--help']) == 0\nassert run(['query', '--help']) == 0\n"
+    code += "assert run(['chat', '--help']) == 0"
     assert not loaded(code) & HEAVY
 
 
@@ -52,7 +54,7 @@ def test_light_modules_stand_alone(name):
     assert not loaded(code) & HEAVY
 
 
-@pytest.mark.parametrize("command", ["download", "load", "split", "embed", "query", "ask"])
+@pytest.mark.parametrize("command", ["download", "load", "split", "embed", "query", "ask", "chat"])
 def test_every_subcommand_has_help_with_an_example(command):
     done = run(command, "--help")
     assert done.returncode == 0

@@ -92,7 +92,7 @@ def is_refusal(text: str) -> bool:
     for part in _SENTENCE.finditer(bare):
         sentence = _SORRY.sub("", part.group().strip())
         plain = _NOTHING.sub("", sentence).casefold()
-        if not plain:
+        if not plain or plain.isdecimal():  # an empty one, or the number of an item
             continue
         match = _SILENT.search(sentence) or (None if marked else _UNABLE.search(sentence))
         if plain in known or (match and not (marked and _BUT.search(sentence, match.start()))):

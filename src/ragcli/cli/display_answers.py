@@ -18,7 +18,7 @@ _SAID = {
     "date": "the date {text} is not in {cited}",
     "name": "the name {text} is not in {cited}",
     "quotation": "“{text}” does not stand so in {cited}",
-    "uncited": "the answer names no source; those below were found by ragcli",
+    "uncited": "the answer names no source",
     "unsupported": "no passage supports: {sentence}",
     "cut_off": "the answer was cut off after {tokens} tokens (--max-tokens)",
     "prompt_cut": "the endpoint read only {tokens} tokens of a prompt of {at_least} or more; raise its window",
@@ -99,6 +99,8 @@ class AnswerView:
                 soft_wrap=True,
             )
         hits = {hit.id: hit for hit in made.asked.hits}
+        if any(citation.extra.get("attributed") for citation in answer.citations):
+            console.print(Text("  found by ragcli, not named by the model:", style="dim"))
         for citation in answer.citations:
             console.print(_source(citation, hits.get(citation.chunk_id)), soft_wrap=True)
         if not answer.extra.get("small_talk"):

@@ -72,6 +72,10 @@ def open_llm(name: str, wish: Wish | None = None) -> LLM:
         raise UsageError(f"there is no model {name!r}.", hint=_WAYS)
     from ragcli.models.folder import locate
 
+    if (path / "adapter_config.json").is_file() and not (path / "config.json").is_file():
+        raise UsageError(
+            f"{name} is an adapter, not a model.", hint=f"Name its base model with -m, and this with --adapter {name}."
+        )
     folder = locate(name)
     if (folder / "config.json").is_file():
         return _transformers(folder, name, wish)
