@@ -194,6 +194,22 @@ def test_a_megabyte_is_cut(asking: Any) -> None:
     assert len(endpoint.requests[1]["messages"][-1]["content"]) < 4000
 
 
+def test_the_schemas_of_tools_take_room_in_the_window(asking: Any) -> None:
+    passage = "Order A17 was shipped to the north. " * 40
+    done, _ = asking(
+        steps("To the north [1]."), "--tools", "orders.py", "--yes", "--window", "1100", "--max-tokens", "100",
+        stdin=question("Where was order A17 shipped?", passage),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (made,) = lines(done.stdout)
+    assert made["prompt"]["left_out"][0]["characters"] > 100
+    alone, _ = asking(
+        steps("To the north [1]."), "--window", "1100", "--max-tokens", "100",
+        stdin=question("Where was order A17 shipped?", passage),
+    )  # fmt: skip
+    assert "left_out" not in lines(alone.stdout)[0]["prompt"]
+
+
 def test_steps_have_an_end(asking: Any) -> None:
     def script(body: Any, number: int) -> Say:
         if "tools" not in body:

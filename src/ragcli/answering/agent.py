@@ -15,6 +15,7 @@ from ragcli.answering.model import ModelAnswerer, Prepared
 from ragcli.answering.prompt import Template, contexts, defuse
 from ragcli.answering.protocols import Asked, OnText, Reply
 from ragcli.answering.terms import language
+from ragcli.jsonl import dumps
 from ragcli.llms.protocols import LLM, Call, Completion, ContextError, Message, Sampling
 from ragcli.llms.run import complete
 from ragcli.records import Hit, Json
@@ -220,6 +221,9 @@ class AgentAnswerer(ModelAnswerer):
             if len(text) <= _LEAST_RESULT:
                 return
             last["content"] = cut(text, max(_LEAST_RESULT, min(len(text) - over, len(text) * 3 // 4)))[0]
+
+    def _beside(self) -> int:
+        return len(dumps(self._schemas))
 
     def _count(self, messages: Sequence[Message]) -> int:
         return self.llm.count(messages, self._schemas)

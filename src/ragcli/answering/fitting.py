@@ -39,6 +39,7 @@ def fit(
     count: Callable[[Sequence[Message]], int],
     most: int | None,
     name: str,
+    beside: int = 0,
 ) -> Fitted:
     """Return the prompt of as many hits as fit.
 
@@ -48,12 +49,13 @@ def fit(
         count: tokens of a prompt.
         most: tokens that the prompt may have; None is any number.
         name: the model's, for the error.
+        beside: bytes that ``count`` counts beside the messages, as the schemas of tools.
 
     Raises:
         ContextError: the prompt is too long without any hit.
     """
     whole = build(hits)
-    if most is None or bound(whole) <= most:  # short enough whatever the tokenizer: counting takes time
+    if most is None or bound(whole) + beside <= most:  # short enough whatever the tokenizer: counting takes time
         return Fitted(whole, list(hits), [], None)
     tokens = count(whole)
     if tokens <= most:

@@ -201,7 +201,12 @@ class ModelAnswerer:
             self._count,
             most,
             self.name,
+            self._beside(),
         )
+
+    def _beside(self) -> int:
+        """Return the bytes of a prompt that are in no message."""
+        return 0
 
     def _count(self, messages: Sequence[Message]) -> int:
         return self.llm.count(messages)
