@@ -20,6 +20,7 @@ _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: 
 _STRING, _ARRAY = 8, 9
 _CONTROL, _USER_DEFINED = 3, 4  # token types
 _MOST_SPECIAL = 4096
+_ALIGNMENT = 32
 _LENGTH = struct.Struct("<Q")
 
 
@@ -48,7 +49,7 @@ def read_header(path: Path) -> Header:
     """
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            values = _Values(data).read()
+            values = Front(data).values
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is empty"
         raise ModelError(f"{path} cannot be read: {reason}.") from error
@@ -88,20 +89,31 @@ class _Strings(Sequence[bytes]):
         return self._data[start + 8 : start + 8 + length]
 
 
-class _Values:
-    """Reads the keys and values in front of the tensors."""
+class Front:
+    """What stands in front of the tensors of a file: keys with values, and the tensors' directory.
+
+    Raises:
+        KeyError, IndexError, struct.error, UnicodeDecodeError: it is not laid out as it should be.
+    """
 
     def __init__(self, data: mmap.mmap) -> None:
-        self._data, self._at = data, 0
-
-    def read(self) -> dict[str, Any]:
-        if self._data[:4] != _MAGIC:
+        self._data, self._at = data, 4
+        if data[:4] != _MAGIC:
             raise KeyError("magic")
-        self._at = 4
         if self._scalar("I") not in _VERSIONS:
             raise KeyError("version")
-        self._scalar("Q")  # tensors
-        return {self._string().decode(): self._value(self._scalar("I")) for _ in range(self._scalar("Q"))}
+        self._count = self._scalar("Q")
+        self.values = {self._string().decode(): self._value(self._scalar("I")) for _ in range(self._scalar("Q"))}
+
+    def tensors(self) -> tuple[dict[str, tuple[tuple[int, ...], int, int]], int]:
+        """Return shape, type and offset of each tensor, and where in the file the offsets begin; once."""
+        found = {}
+        for _ in range(self._count):
+            name = self._string().decode()
+            sizes = [self._scalar("Q") for _ in range(self._scalar("I"))]
+            kind, offset = self._scalar("I"), self._scalar("Q")
+            found[name] = (tuple(reversed(sizes)), kind, offset)  # the file names the fastest first
+        return found, -(-self._at // _ALIGNMENT) * _ALIGNMENT
 
     def _scalar(self, form: str) -> Any:
         size = struct.calcsize(form)

@@ -1,14 +1,15 @@
 """The GGUF file of SmolLM2-135M-Instruct, and the model folder for transformers made of it.
 
-The layout follows llama.cpp's ``ggml/docs/gguf.md``: a header, metadata, a directory of tensors, and the tensors, row
-by row. Q4_1 is blocks of 32 values: a half-precision scale d, a half-precision least value m, and 16 bytes; value j is
-the low nibble of byte j, value j + 16 its high one; each is nibble * d + m. Q8_0 is a scale and 32 signed bytes. All of
-it is read here with numpy alone, since transformers takes half a minute for it, and torch, accelerate and gguf with it.
+What stands in front of the tensors is read by `ragcli.models.gguf`; the tensors follow, row by row. Q4_1 is blocks of
+32 values: a half-precision scale d, a half-precision least value m, and 16 bytes; value j is the low nibble of byte j,
+value j + 16 its high one; each is nibble * d + m. Q8_0 is a scale and 32 signed bytes. All of it is read with numpy
+alone, since transformers takes half a minute for it, and torch, accelerate and gguf with it.
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,8 @@ from typing import Any
 import numpy as np
 
 from ragcli.errors import ModelError
+from ragcli.models.gguf import Front
 
-_ALIGNMENT = 32
-_STRING, _ARRAY, _BOOL = 8, 9, 7
-_SCALARS = {
-    0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", _BOOL: "?", 10: "Q", 11: "q", 12: "d"
-}  # fmt: skip
 _CONTROL = 3  # a token's type
 Array = np.ndarray[Any, Any]
 
@@ -66,49 +63,15 @@ class Gguf:
     """
 
     def __init__(self, path: Path) -> None:
-        self._raw = np.memmap(path, dtype=np.uint8, mode="r")
-        self._at = 4
-        self._tensors: dict[str, tuple[tuple[int, ...], int, int]] = {}
         try:
-            if bytes(self._raw[:4]) != b"GGUF":
-                raise ValueError("it does not begin with GGUF")
-            self._read()
-        except (struct.error, ValueError, KeyError) as error:
+            with path.open("rb") as stream:
+                data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            front = Front(data)
+            self.metadata = front.values
+            self._tensors, self._start = front.tensors()
+        except (struct.error, ValueError, KeyError, IndexError) as error:
             raise ModelError(f"the built-in chat model's file {path} is not laid out as expected: {error}.") from error
-
-    def _read(self) -> None:
-        _, tensors, pairs = self._unpack("<IQQ")
-        self.metadata: dict[str, Any] = {}
-        for _ in range(pairs):
-            name = self._text()
-            (kind,) = self._unpack("<I")
-            self.metadata[name] = self._value(kind)
-        for _ in range(tensors):
-            name = self._text()
-            (dimensions,) = self._unpack("<I")
-            *sizes, kind, offset = self._unpack(f"<{dimensions}QIQ")
-            self._tensors[name] = (tuple(reversed(sizes)), kind, offset)  # the file names the fastest first
-        self._start = -(-self._at // _ALIGNMENT) * _ALIGNMENT
-
-    def _unpack(self, form: str) -> tuple[Any, ...]:
-        values = struct.unpack_from(form, self._raw.data, self._at)
-        self._at += struct.calcsize(form)
-        return values
-
-    def _text(self) -> str:
-        (size,) = self._unpack("<Q")
-        self._at += size
-        return bytes(self._raw[self._at - size : self._at]).decode("utf-8")
-
-    def _value(self, kind: int) -> Any:
-        if kind == _STRING:
-            return self._text()
-        if kind == _ARRAY:
-            kind, count = self._unpack("<IQ")
-            if kind in _SCALARS:
-                return list(self._unpack(f"<{count}{_SCALARS[kind]}"))
-            return [self._value(kind) for _ in range(count)]
-        return self._unpack("<" + _SCALARS[kind])[0]
+        self._raw = np.frombuffer(data, dtype=np.uint8)
 
     def tensor(self, name: str) -> Array:
         """Return a tensor in float32, in the shape that torch gives it.
@@ -182,7 +145,7 @@ _SPECIAL = {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown"}
 def _write_tokenizer(model: Gguf, folder: Path) -> None:
     """Write the byte-level BPE; each digit is a word of its own, which the file only calls ``smollm``."""
     told = model.metadata
-    tokens: list[str] = told["tokenizer.ggml.tokens"]
+    tokens = [token.decode() for token in told["tokenizer.ggml.tokens"]]
     kinds: list[int] = told["tokenizer.ggml.token_type"]
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
@@ -209,7 +172,7 @@ def _write_tokenizer(model: Gguf, folder: Path) -> None:
             "fuse_unk": False,
             "byte_fallback": False,
             "vocab": {token: at for at, token in enumerate(tokens)},
-            "merges": told["tokenizer.ggml.merges"],
+            "merges": [merge.decode() for merge in told["tokenizer.ggml.merges"]],
         },
     }
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
