@@ -5,6 +5,7 @@ The model is small and English; what it says is not judged here, but how it is a
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from conftest import DATA, RAGCLI, environment, jsonl, lines, run
+from conftest import DATA, RAGCLI, ROOT, environment, jsonl, lines, run
 from ragcli.models.folder import locate
 
 pytest.importorskip("xllamacpp")
@@ -157,3 +158,45 @@ def test_ctrl_c_ends_a_model_at_once(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
         assert time.monotonic() - began < 5
+
+
+ORDERS = '''
+READ_ONLY = ["order"]
+
+def order(number: str) -> str:
+    """An order, by its number."""
+    return f"{number}: 2026-11-03"
+'''
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_commands_of_the_readme(hubs: Any, name: str, endpoint: dict[str, str]) -> None:
+    """As they stand, with SmolLM2 behind the endpoint and, under another name, on the hubs."""
+    from hub_server import Repo
+
+    gguf = next(locate(MODEL).glob("*.gguf")).read_bytes()
+    for hub in (hubs.hf, hubs.ms):
+        hub.repos["Qwen/Qwen2.5-1.5B-Instruct-GGUF"] = Repo({"qwen2.5-1.5b-instruct-q4_k_m.gguf": gguf})
+    text = (ROOT / name).read_text(encoding="utf-8")
+    (block,) = (one for one in re.findall(r"```shell\n(.*?)```", text, re.DOTALL) if "ragcli ask" in one)
+    (hubs.folder / "questions.txt").write_text("手机的保修期是多久？\n平板电脑的保修期是多久？\n", "utf-8")
+    (hubs.folder / "questions.jsonl").write_bytes(
+        jsonl({"text": "手机的保修期是多久？", "answerable": True}, {"text": "谁发明了电话？", "answerable": False})
+    )
+    (hubs.folder / "orders.py").write_text(ORDERS)
+    few = {"RAGCLI_MAX_TOKENS": "8", "RAGCLI_MAX_STEPS": "1", "XDG_STATE_HOME": str(hubs.folder)}
+    env = {**hubs.environment(), **endpoint, **few}
+    index = f"ragcli load {ROOT}/examples | ragcli split | ragcli embed -t kb"
+    subprocess.run(["bash", "-e", "-o", "pipefail", "-c", index], cwd=hubs.folder, env=env, check=True)
+    ran = 0
+    for line in block.strip().splitlines():
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", line],
+            cwd=hubs.folder, env=env, capture_output=True, stdin=subprocess.DEVNULL, timeout=120,
+        )  # fmt: skip
+        allowed = (0, 4) if "--strict" in line else (0,)  # the model is too small to cite
+        assert done.returncode in allowed, (line, done.stderr.decode())
+        assert b"Traceback" not in done.stderr
+        ran += 1
+    assert ran == 6
+    assert len((hubs.folder / "answers.jsonl").read_bytes().splitlines()) == 2
