@@ -46,7 +46,7 @@ def endpoint() -> Iterator[dict[str, str]]:
 
     params = xllamacpp.CommonParams()
     params.model.path = str(next(locate(MODEL).glob("*.gguf")))
-    params.n_ctx = 2048
+    params.n_ctx = 1536
     params.n_parallel = 1
     params.warmup = False
     params.verbosity = -1
@@ -91,23 +91,23 @@ def test_a_gguf_file_by_its_path_and_a_batch_with_one_too_long(endpoint: dict[st
 
 
 def test_an_endpoint_tells_its_window_and_gets_a_prompt_that_fits(endpoint: dict[str, str]) -> None:
-    texts = [f"Pump {n} has a valve and a warranty of {n} years. " * 30 for n in range(1, 9)]
+    texts = [f"Pump {n} has a valve and a warranty of {n} years. " * 12 for n in range(1, 9)]
     done = run(
         "ask", "-m", "openai:smollm2", "--max-tokens", "24", stdin=result("Which pump has a valve?", *texts), **endpoint
     )
     assert done.returncode == 0, done.stderr
     (one,) = lines(done.stdout)
     assert one["prompt"]["left_out"]
-    assert one["usage"]["prompt_tokens"] <= 2048 - 24
+    assert one["usage"]["prompt_tokens"] <= 1536 - 24
 
 
 def test_the_window_of_a_gguf_model_is_kept_to_by_its_own_count() -> None:
-    texts = [f"Pump {n} has a valve and a warranty of {n} years. " * 30 for n in range(1, 9)]
-    args = ("--max-tokens", "24", "--window", "1024", "--model-options", '{"n_threads": 1}')
+    texts = [f"Pump {n} has a valve and a warranty of {n} years. " * 12 for n in range(1, 9)]
+    args = ("--max-tokens", "24", "--window", "512", "--model-options", '{"n_threads": 1}')
     done = run("ask", "-m", MODEL, *args, stdin=result("Which pump has a valve?", *texts))
     assert done.returncode == 0, done.stderr
     (one,) = lines(done.stdout)
-    assert 800 < one["prompt"]["tokens"] <= 1000
+    assert 380 < one["prompt"]["tokens"] <= 488
     assert one["usage"]["prompt_tokens"] == one["prompt"]["tokens"]
 
 
@@ -184,7 +184,7 @@ def test_the_commands_of_the_readme(hubs: Any, name: str, endpoint: dict[str, st
         jsonl({"text": "手机的保修期是多久？", "answerable": True}, {"text": "谁发明了电话？", "answerable": False})
     )
     (hubs.folder / "orders.py").write_text(ORDERS)
-    few = {"RAGCLI_MAX_TOKENS": "8", "RAGCLI_MAX_STEPS": "1", "XDG_STATE_HOME": str(hubs.folder)}
+    few = {"RAGCLI_MAX_TOKENS": "8", "RAGCLI_TOP_K": "1", "RAGCLI_MAX_STEPS": "1", "XDG_STATE_HOME": str(hubs.folder)}
     env = {**hubs.environment(), **endpoint, **few}
     index = f"ragcli load {ROOT}/examples | ragcli split | ragcli embed -t kb"
     subprocess.run(["bash", "-e", "-o", "pipefail", "-c", index], cwd=hubs.folder, env=env, check=True)

@@ -210,6 +210,21 @@ def test_the_schemas_of_tools_take_room_in_the_window(asking: Any) -> None:
     assert "left_out" not in lines(alone.stdout)[0]["prompt"]
 
 
+def test_an_endpoint_that_tells_its_window_late_gets_less(asking: Any) -> None:
+    def script(body: Any, number: int) -> Any:
+        if len(body["messages"][-1]["content"]) > 1200:
+            return 400, {"error": {"message": "This model's maximum context length is 900 tokens."}}, {}
+        return Say(["To the north [1]."])
+
+    passage = "Order A17 was shipped to the north. " * 60
+    done, _ = asking(
+        script, "--tools", "orders.py", "--yes", "--max-tokens", "100",
+        stdin=question("Where was order A17 shipped?", passage),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert lines(done.stdout)[0]["prompt"]["left_out"]
+
+
 def test_steps_have_an_end(asking: Any) -> None:
     def script(body: Any, number: int) -> Say:
         if "tools" not in body:

@@ -107,11 +107,9 @@ class AgentAnswerer(ModelAnswerer):
 
     def reply(self, asked: Asked, on_text: OnText | None = None) -> Reply:
         """Answer one question, with as many calls as it takes."""
-        prepared = self.prepare(asked, gated=False)
-        assert prepared.fitted is not None
-        state = _State(list(prepared.fitted.messages), list(prepared.fitted.hits))
+        prepared, state, first = self._begin(asked, on_text)
         for step in range(1, self._steps + 1):
-            done = self._complete(state, on_text, self._schemas)
+            done = first if step == 1 else self._complete(state, on_text, self._schemas)
             if not done.tool_calls:
                 return self._end(prepared, state, done, [])
             state.messages.append({"role": "assistant", "content": done.text, "tool_calls": list(done.tool_calls)})
@@ -127,6 +125,21 @@ class AgentAnswerer(ModelAnswerer):
     def batches(self) -> bool:
         """No: conversations that call functions take turns of their own."""
         return False
+
+    def _begin(self, asked: Asked, on_text: OnText | None) -> tuple[Prepared, _State, Completion]:
+        """Return the first step, with a prompt that fits, where an endpoint only then tells its window."""
+        most: int | None = None
+        for attempt in range(_TRIES):
+            prepared = self.prepare(asked, most, gated=False)
+            assert prepared.fitted is not None
+            state = _State(list(prepared.fitted.messages), list(prepared.fitted.hits))
+            try:
+                return prepared, state, self._complete(state, on_text, self._schemas)
+            except ContextError as error:
+                if attempt == _TRIES - 1:
+                    raise
+                most = self._shorter(state.messages, error)
+        raise RuntimeError("unreachable")
 
     def _complete(self, state: _State, on_text: OnText | None, tools: Sequence[Json]) -> Completion:
         for attempt in range(_TRIES):

@@ -213,7 +213,7 @@ class ModelAnswerer:
 
     def _shorter(self, messages: Sequence[Message], error: ContextError) -> int:
         """Return how many tokens of ours a prompt may have, after one that was too long there."""
-        ours = self.llm.count(messages)
+        ours = self._count(messages)
         room = self._room(error.window)
         if room is not None and error.tokens:
             return min(int(ours * room / error.tokens * 0.95), ours - 1)
