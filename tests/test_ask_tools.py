@@ -111,6 +111,7 @@ def test_a_call_its_result_and_the_answer_are_in_the_record(asking: Any) -> None
     assert one["result"] == "order A17 was shipped on 2026-11-03, 17 pieces"
     assert made["problems"] == []  # the date is what the function returned
     assert made["usage"] == {"prompt_tokens": 2000, "completion_tokens": 10}
+    assert made["prompt"]["tokens"] == 1000  # of the prompt, not of both steps
     assert "order_status" in done.stderr.decode()
     first, second = endpoint.requests
     assert {tool["function"]["name"] for tool in first["tools"]} >= {"order_status", "cancel"}

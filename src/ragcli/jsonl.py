@@ -130,6 +130,20 @@ def records(
             on_bad(bad)
 
 
+def whole(data: bytes, cls: type[R]) -> int:
+    """Return how many bytes of a file of records are whole lines; behind them is what a killed run left.
+
+    A last line without an end counts where it is a record.
+    """
+    end = data.rfind(b"\n") + 1
+    try:
+        for _ in records([data[end:]], cls):
+            pass
+    except InputError:
+        return end
+    return len(data)
+
+
 _MADE_BY = {"document": "load", "chunk": "split", "vector": "embed", "result": "query", "answer": "ask"}
 
 

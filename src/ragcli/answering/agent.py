@@ -17,7 +17,6 @@ from ragcli.answering.protocols import Asked, OnText, Reply
 from ragcli.answering.terms import language
 from ragcli.jsonl import dumps
 from ragcli.llms.protocols import LLM, Call, Completion, ContextError, Message, Sampling
-from ragcli.llms.run import complete
 from ragcli.records import Hit, Json
 from ragcli.tools.protocols import Outcome, Tool, schema
 from ragcli.tools.running import MOST, TIMEOUT, cut, run
@@ -67,7 +66,8 @@ class _State:
     results: list[str] = field(default_factory=list)
     calls: list[Json] = field(default_factory=list)
     outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
-    usage: Json = field(default_factory=dict)
+    usage: Json = field(default_factory=dict)  # of all steps
+    first: Json = field(default_factory=dict)  # of the first, which is the one that the prompt's tokens are of
 
 
 class AgentAnswerer(ModelAnswerer):
@@ -144,18 +144,12 @@ class AgentAnswerer(ModelAnswerer):
     def _complete(self, state: _State, on_text: OnText | None, tools: Sequence[Json]) -> Completion:
         for attempt in range(_TRIES):
             try:
-                done = complete(
-                    self.llm,
-                    state.messages,
-                    self._sampling,
-                    tools=tools,
-                    on_piece=on_text,
-                    on_restart=None if on_text is None else lambda _: on_text(None),
-                )
+                done = self._written(state.messages, on_text, tools)
                 break
             except ContextError:  # an endpoint whose window nobody knew
                 if attempt == _TRIES - 1 or not _halve(state.messages):
                     raise
+        state.first = state.first or done.usage
         for key, value in done.usage.items():
             if isinstance(value, int):
                 state.usage[key] = state.usage.get(key, 0) + value
@@ -242,10 +236,10 @@ class AgentAnswerer(ModelAnswerer):
         return self.llm.count(messages, self._schemas)
 
     def _end(self, prepared: Prepared, state: _State, done: Completion, problems: list[Json]) -> Reply:
-        reply = self.conclude(prepared, replace(done, usage=state.usage), more=state.more, results=state.results)
+        reply = self.conclude(prepared, replace(done, usage=state.first), more=state.more, results=state.results)
         extra = {**reply.extra, "calls": state.calls}
         extra["problems"] = [*reply.extra.get("problems", []), *problems]
-        return replace(reply, extra=extra)
+        return replace(reply, usage=state.usage, extra=extra)
 
 
 def _halve(messages: Sequence[Message]) -> bool:

@@ -81,14 +81,7 @@ class ModelAnswerer:
             assert prepared.fitted is not None
             messages = prepared.fitted.messages
             try:
-                done = complete(
-                    self.llm,
-                    messages,
-                    self._sampling,
-                    on_piece=on_text,
-                    on_restart=None if on_text is None else lambda _: on_text(None),
-                )
-                return self.conclude(prepared, done)
+                return self.conclude(prepared, self._written(messages, on_text))
             except ContextError as error:
                 if attempt == _TRIES - 1:
                     raise
@@ -187,6 +180,17 @@ class ModelAnswerer:
         extra["problems"] = problems
         return Reply(
             text=cited.text, quotes=cited.quotes, usage=done.usage, prompt=fitted.messages, hits=hits, extra=extra
+        )
+
+    def _written(self, messages: Sequence[Message], on_text: OnText | None, tools: Sequence[Json] = ()) -> Completion:
+        """Return what the model writes, handing its pieces on."""
+        return complete(
+            self.llm,
+            messages,
+            self._sampling,
+            tools=tools,
+            on_piece=on_text,
+            on_restart=None if on_text is None else lambda _: on_text(None),
         )
 
     def _room(self, window: int | None = None) -> int | None:

@@ -75,7 +75,7 @@ class Template:
             "system": (self.system if isinstance(self.system, str) else self.system[lang]).strip(),
             "refusal": refusal(question),
             "language": lang,
-            "sources": "\n\n".join(f"[{one['n']}] {one['label']}\n{one['fenced']}" for one in shown) or _NONE[lang],
+            "sources": _joined(shown, lang),
             "contexts": shown,
             "tools": list(self.tools),
             "searches": self.searches,
@@ -140,7 +140,10 @@ def _context(number: int, hit: Hit, lang: Language, special: Sequence[str]) -> d
 
 def contexts(hits: Sequence[Hit], lang: Language, special: Sequence[str] = (), first: int = 1) -> str:
     """Return the hits as numbered, labelled and fenced blocks, in their order."""
-    shown = (_context(number, hit, lang, special) for number, hit in enumerate(hits, first))
+    return _joined([_context(number, hit, lang, special) for number, hit in enumerate(hits, first)], lang)
+
+
+def _joined(shown: Sequence[dict[str, Any]], lang: Language) -> str:
     return "\n\n".join(f"[{one['n']}] {one['label']}\n{one['fenced']}" for one in shown) or _NONE[lang]
 
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ragcli.answering.protocols import Answerer, OnText
+from ragcli.answering.protocols import Answerer, OnText, Reply
 from ragcli.answering.run import Made, asked_of, record
 from ragcli.answering.terms import language
 from ragcli.chatting.followup import Before, How, standalone
 from ragcli.chatting.persona import Personas
 from ragcli.errors import InputError, RagcliError, UsageError
-from ragcli.jsonl import dumps, records
+from ragcli.jsonl import dumps, records, whole
 from ragcli.llms.protocols import Message
 from ragcli.records import Answer, Hit, Json, Result, content_id
 
@@ -112,7 +112,7 @@ class Conversation:
                 id=id_ or self._id(question), question=question, answer=said, model="ragcli", extra={"small_talk": True}
             )
             turn = Turn(question=question, standalone=question, how="alone", answer=answer)
-            made = Made(asked_of(result), _reply(said), answer)
+            made = Made(asked_of(result), Reply(text=said), answer)
         else:
             llm = getattr(self.answerer, "llm", None)
             alone = standalone(question, [_before(one) for one in self.turns if not _is_small(one)], llm)
@@ -143,7 +143,9 @@ class Conversation:
                 path.write_bytes(b"".join(dumps(turn.to_dict()) + b"\n" for turn in self.turns))
             data = path.read_bytes()
             with path.open("ab") as stream:
-                stream.truncate(len(_whole(data)))
+                stream.truncate(whole(data, Answer))
+                if data and not data.endswith(b"\n") and stream.tell() == len(data):
+                    stream.write(b"\n")
         except OSError as error:
             raise UsageError(f"the conversation cannot be kept in {path}: {error.strerror}.") from error
         self._file = path
@@ -176,7 +178,10 @@ class Conversation:
             data = path.read_bytes()
         except OSError as error:
             raise UsageError(f"the conversation {path} cannot be read: {error.strerror}.") from error
-        turns = [_turn(answer, str(path)) for answer in records(io.BytesIO(_whole(data)), Answer, name=str(path))]
+        turns = [
+            _turn(answer, str(path))
+            for answer in records(io.BytesIO(data[: whole(data, Answer)]), Answer, name=str(path))
+        ]
         self.turns = turns
         return len(turns)
 
@@ -215,12 +220,6 @@ class Conversation:
         return None
 
 
-def _reply(text: str) -> Any:
-    from ragcli.answering.protocols import Reply
-
-    return Reply(text=text)
-
-
 def _is_small(turn: Turn) -> bool:
     return bool(turn.answer.extra.get("small_talk"))
 
@@ -232,17 +231,6 @@ def _before(turn: Turn) -> Before:
 def _kept(hit: Hit) -> Json:
     full = hit.to_dict()
     return {name: full[name] for name in _HITS}
-
-
-def _whole(data: bytes) -> bytes:
-    """Return the lines that are whole."""
-    end = data.rfind(b"\n") + 1
-    rest = data[end:]
-    try:
-        list(records([rest], Answer)) if rest.strip() else None
-    except InputError:
-        return data[:end]
-    return data
 
 
 def _turn(answer: Answer, name: str) -> Turn:

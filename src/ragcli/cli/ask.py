@@ -96,7 +96,7 @@ def ask(
             "--concurrency",
             metavar="N",
             envvar="RAGCLI_CONCURRENCY",
-            help="Questions at once; 8 by default at an endpoint and on a GPU, else 1.",
+            help="Questions at once; 8 by default at an endpoint and on a GPU, 4 with transformers on a CPU, else 1.",
         ),
     ] = None,
     temperature: TemperatureOption = 0.0,

@@ -97,7 +97,6 @@ class _Terminal:
                 command(rest.strip())
             return
         self._view = AnswerView(streams=self._session.streams)
-        self._view.fresh()
         try:
             self._last = self._session.conversation.ask(said, self._view.text)
         except KeyboardInterrupt:

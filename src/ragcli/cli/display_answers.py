@@ -55,10 +55,6 @@ class AnswerView:
         self._console.print(Text(visible(result.query[:_QUESTION]), style="bold"))
         self._fresh = True
 
-    def fresh(self) -> None:
-        """Begin an answer whose question is on the screen already."""
-        self._fresh = True
-
     def stopped(self) -> None:
         """Say that an answer was stopped."""
         self._console.print(Text(("" if self._fresh else "\n") + "(stopped)", style="yellow"))

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ragcli.cli.streams import note
-from ragcli.errors import InputError, UsageError
-from ragcli.jsonl import records
+from ragcli.errors import UsageError
+from ragcli.jsonl import records, whole
 from ragcli.records import Answer
 
 
@@ -45,18 +45,14 @@ def answered(path: Path) -> Counter[str]:
         return Counter()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        try:
-            list(records([data[whole:]], Answer, name=str(path)))
-        except InputError:
-            if _is_stdout(path):
-                os.ftruncate(1, whole)
-            note(f"ragcli ask: {path} ends with half a line, as a killed run leaves it; that question is asked again.")
-            data = data[:whole]
-        else:
-            if _is_stdout(path):
-                os.write(1, b"\n")
+    end = whole(data, Answer)
+    if end < len(data):
+        if _is_stdout(path):
+            os.ftruncate(1, end)
+        note(f"ragcli ask: {path} ends with half a line, as a killed run leaves it; that question is asked again.")
+    elif data and not data.endswith(b"\n") and _is_stdout(path):
+        os.write(1, b"\n")
+    data = data[:end]
     return Counter(one.id for one in records(io.BytesIO(data), Answer, name=str(path)))
 
 
