@@ -7,9 +7,11 @@ import re
 import pytest
 
 from ragcli.answering import Asked, open_answerer
-from ragcli.answering.prompt import contexts, label, messages, render
+from ragcli.answering.prompt import Template, contexts, label, render
 from ragcli.answering.terms import language
 from ragcli.records import Hit
+
+messages = Template().messages
 
 
 def hit(text: str, *, source: str = "a.txt", title: str | None = None, pages: tuple[int, ...] = ()) -> Hit:

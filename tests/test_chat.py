@@ -283,3 +283,23 @@ def test_an_interrupt_stops_the_answer_and_not_the_chat(kb: Path, tmp_path: Path
         terminal.child.expect(pexpect.EOF)
         terminal.child.close()
     assert terminal.child.exitstatus == 0
+
+
+def test_a_chat_calls_functions(kb: Path, tmp_path: Path) -> None:
+    (tmp_path / "orders.py").write_text(
+        'READ_ONLY = ["state"]\ndef state(number: str) -> str:\n    """The state of an order."""\n'
+        '    return f"order {number} was shipped on 2026-11-03"\n'
+    )
+    call = {"id": "c", "type": "function", "function": {"name": "state", "arguments": '{"number": "A17"}'}}
+
+    def script(body: Any, number: int) -> Say:
+        return Say(calls=[call]) if number == 0 else Say(["Order A17 was shipped on 3 November 2026."])
+
+    with Endpoint(script) as endpoint:
+        args = ("-m", "openai:scripted", "--tools", tmp_path / "orders.py", "--allow", "state")
+        done = talk(kb, "Where is order A17?", args=args, **endpoint.environment())
+    assert done.returncode == 0, done.stderr
+    (made,) = lines(done.stdout)
+    assert made["calls"][0]["result"] == "order A17 was shipped on 2026-11-03"
+    assert made["problems"] == []
+    assert "state(" in done.stderr.decode()

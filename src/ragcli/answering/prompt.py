@@ -91,11 +91,6 @@ class Template:
         return out
 
 
-def messages(question: str, hits: Sequence[Hit]) -> list[Message]:
-    """Return the conversation of the built-in template."""
-    return Template().messages(question, hits)
-
-
 def defuse(text: str, special: Sequence[str] = ()) -> str:
     """Break up what a model would read as control tokens: a space after the first character.
 

@@ -142,9 +142,10 @@ class Conversation:
                 path.touch(mode=0o600)
                 path.write_bytes(b"".join(dumps(turn.to_dict()) + b"\n" for turn in self.turns))
             data = path.read_bytes()
+            end = whole(data, Answer)
             with path.open("ab") as stream:
-                stream.truncate(whole(data, Answer))
-                if data and not data.endswith(b"\n") and stream.tell() == len(data):
+                stream.truncate(end)
+                if 0 < end == len(data) and not data.endswith(b"\n"):
                     stream.write(b"\n")
         except OSError as error:
             raise UsageError(f"the conversation cannot be kept in {path}: {error.strerror}.") from error
@@ -178,12 +179,9 @@ class Conversation:
             data = path.read_bytes()
         except OSError as error:
             raise UsageError(f"the conversation {path} cannot be read: {error.strerror}.") from error
-        turns = [
-            _turn(answer, str(path))
-            for answer in records(io.BytesIO(data[: whole(data, Answer)]), Answer, name=str(path))
-        ]
-        self.turns = turns
-        return len(turns)
+        lines = io.BytesIO(data[: whole(data, Answer)])
+        self.turns = [_turn(answer, str(path)) for answer in records(lines, Answer, name=str(path))]
+        return len(self.turns)
 
     def clear(self) -> None:
         """Forget what was said; what is kept on disk stays there."""
