@@ -12,7 +12,7 @@ _ragcli() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat --help --version' -- "$cur"))
+    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat eval --help --version' -- "$cur"))
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -172,6 +172,27 @@ _ragcli() {
         --conversation) return ;;
       esac
       words='--table -t --db -d --model -m --llm --mode -k --top-k --where --expand --rerank --embed-model --device --model-options --adapter --quantize --window --timeout --temperature --seed --max-tokens --stop --system --template --persona --verify --tools --mcp --agent --yes -y --allow --tool-timeout --max-steps --continue -c --conversation --private --jsonl --help' ;;
+    eval)
+      case $prev in
+        --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --queries) return ;;
+        --qrels) return ;;
+        --measures|-M) return ;;
+        --level) COMPREPLY=($(compgen -W "document chunk" -- "$cur")); return ;;
+        --mode) COMPREPLY=($(compgen -W "hybrid vector text" -- "$cur")); return ;;
+        --depth) return ;;
+        --where) return ;;
+        --rerank) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
+        --fail-under) return ;;
+        --baseline) return ;;
+        --run) return ;;
+        --per-query) return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--table -t --db -d --queries --qrels --measures -M --level --mode --depth --where --rerank --model -m --device --fail-under --baseline --run --per-query --skip-bad --format --help' ;;
   esac
   case $cur in
     -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;

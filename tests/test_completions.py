@@ -40,7 +40,7 @@ def folder(tmp_path):
 
 
 def test_bash(folder):
-    assert bash("ragcli e", folder) == ["embed"]
+    assert bash("ragcli em", folder) == ["embed"]
     assert bash("ragcli query --mo", folder) == ["--mode", "--model"]
     assert bash("ragcli query --mode ", folder) == ["hybrid", "vector", "text"]
     assert bash("ragcli query -t ", folder) == ["handbook"]
@@ -57,7 +57,7 @@ def fish(line: str, cwd) -> list[str]:
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
 def test_fish(folder):
-    assert fish("ragcli e", folder) == ["embed"]
+    assert fish("ragcli em", folder) == ["embed"]
     assert fish("ragcli query --mode ", folder) == ["hybrid", "text", "vector"]
     assert fish("ragcli query -t ", folder) == ["handbook"]
     assert fish("ragcli query -d other -t ", folder) == ["kb"]

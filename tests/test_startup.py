@@ -25,7 +25,7 @@ def loaded(code: str) -> set[str]:
 
 def test_help_loads_nothing_heavy():
     code = "from ragcli.cli.run import run\nassert run(['--help']) == 0\nassert run(['query', '--help']) == 0\n"
-    code += "assert run(['chat', '--help']) == 0"
+    code += "assert run(['chat', '--help']) == 0\nassert run(['eval', '--help']) == 0"
     assert not loaded(code) & HEAVY
 
 
@@ -46,7 +46,9 @@ def test_loading_and_splitting_text_load_nothing_heavy(tmp_path):
     assert not loaded(code) & HEAVY
 
 
-@pytest.mark.parametrize("name", ["errors", "records", "jsonl", "report", "config", "questions", "fusion", "where"])
+@pytest.mark.parametrize(
+    "name", ["errors", "records", "jsonl", "report", "config", "questions", "fusion", "where", "trec"]
+)
 def test_light_modules_stand_alone(name):
     code = f"import ragcli.{name}"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, env=environment())
@@ -54,7 +56,7 @@ def test_light_modules_stand_alone(name):
     assert not loaded(code) & HEAVY
 
 
-@pytest.mark.parametrize("command", ["download", "load", "split", "embed", "query", "ask", "chat"])
+@pytest.mark.parametrize("command", ["download", "load", "split", "embed", "query", "ask", "chat", "eval"])
 def test_every_subcommand_has_help_with_an_example(command):
     done = run(command, "--help")
     assert done.returncode == 0

@@ -357,3 +357,40 @@ class Model(Record):
     files: int
     bytes: int
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case(Record):
+    """A question with what is right: texts of which a right answer holds one, and the source that they stand in.
+
+    ``answers`` is empty where the documents do not answer. ``source`` is None where any source will do.
+    """
+
+    type: ClassVar[str] = "case"
+
+    id: str
+    question: str
+    answers: list[str] = field(default_factory=list)
+    source: str | None = None
+
+    @classmethod
+    def _convert(cls, values: Json) -> Json:
+        _strings(values, cls.type, "answers")
+        return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation(Record):
+    """How well a table answers questions.
+
+    ``levels`` holds ``document`` and ``chunk``, or one of them, each with ``measures`` (name -> value, low, high: the
+    mean and its 95 % interval), ``queries`` (ids) and ``values`` (name -> the value of each query, in that order).
+    ``settings`` says what was searched and how.
+    """
+
+    type: ClassVar[str] = "evaluation"
+
+    questions: int
+    levels: Json
+    settings: Json = field(default_factory=dict)
+    seconds: float = 0.0

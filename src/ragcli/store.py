@@ -355,6 +355,12 @@ class Table:
         keys = found["_rowid"].to_pylist()
         return dict(zip(keys, _plain(found.drop_columns(["_rowid"])), strict=True))
 
+    def scan(self, columns: list[str]) -> Iterator[Json]:
+        """Yield these columns of every row, as `rows` gives them, a batch in memory."""
+        with lance_errors(f"cannot read the table {self.name!r}"):
+            for batch in self.dataset.to_batches(columns=columns, batch_size=_SCAN_ROWS):
+                yield from _plain(batch)
+
     def check_where(self, where: str) -> str:
         """Return the filter as Lance understands it, after trying it.
 
@@ -436,9 +442,10 @@ def _matrix(column: Any) -> np.ndarray[Any, Any]:
 def _plain(found: Any) -> list[Json]:
     rows: list[Json] = found.to_pylist()
     for row in rows:
-        row["metadata"] = loads(row["metadata"].encode()) if row["metadata"] else {}
-        row["extra"] = loads(row["extra"].encode()) if row["extra"] else {}
-        row["extra"].pop(FILE_STATE, None)
+        for name in {"metadata", "extra"} & row.keys():
+            row[name] = loads(row[name].encode()) if row[name] else {}
+        if "extra" in row:
+            row["extra"].pop(FILE_STATE, None)
     return rows
 
 

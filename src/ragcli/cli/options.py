@@ -39,6 +39,13 @@ class SearchMode(str, Enum):
     text = "text"
 
 
+class Level(str, Enum):
+    """What an evaluation counts as found."""
+
+    document = "document"
+    chunk = "chunk"
+
+
 class Unit(str, Enum):
     """What a chunk's size is counted in."""
 

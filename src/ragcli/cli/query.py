@@ -21,6 +21,7 @@ from ragcli.cli.searching import SearchSettings, asked, results
 from ragcli.cli.streams import finish, is_terminal, note, on_bad, output, stage_report
 from ragcli.errors import UsageError
 from ragcli.records import Hit
+from ragcli.trec import document_name, run_line, word
 
 ModeOption = Annotated[SearchMode, typer.Option("--mode", envvar="RAGCLI_MODE", help="How to search.")]
 KOption = Annotated[int, typer.Option("-k", "--top-k", metavar="N", envvar="RAGCLI_TOP_K", help="Hits a question.")]
@@ -104,25 +105,13 @@ def query(
 
 
 def trec(query_id: str, hits: list[Hit]) -> list[bytes]:
-    """Return the lines of a TREC run: query, Q0, document, rank, score, tag; each document once, at its best.
-
-    The document is the given id (``metadata.id``) where there is one, else the source.
-    """
+    """Return the lines of a TREC run: query, Q0, document, rank, score, tag; each document once, at its best."""
     best: dict[str, float] = {}
     documents: dict[str, str] = {}
     for hit in hits:
-        given = hit.metadata.get("id")
-        name = _word(hit.source if given in (None, "") else str(given))
+        name = word(document_name(hit.source, hit.metadata))
         if documents.setdefault(name, hit.document_id) != hit.document_id:
             note(f"ragcli query: two documents are called {name!r}; {hit.source} is named by its source here.")
-            name = _word(hit.source)
+            name = word(hit.source)
         best.setdefault(name, hit.score)
-    return [
-        f"{_word(query_id)} Q0 {name} {rank} {score:.6f} ragcli".encode()
-        for rank, (name, score) in enumerate(best.items(), 1)
-    ]
-
-
-def _word(text: str) -> str:
-    """Return a name without white space, which ends a column."""
-    return "%20".join(text.split()) or "%20"
+    return [run_line(query_id, name, rank, score).encode() for rank, (name, score) in enumerate(best.items(), 1)]
