@@ -133,15 +133,20 @@ def records(
 def whole(data: bytes, cls: type[R]) -> int:
     """Return how many bytes of a file of records are whole lines; behind them is what a killed run left.
 
-    A last line without an end counts where it is a record.
+    A last line without an end counts unless it is the beginning of such a record: anything else is not of ragcli's
+    making, and no run's leftover.
     """
     end = data.rfind(b"\n") + 1
+    tail = data[end:]
+    start = dumps({"type": cls.type})[:-1]
+    if not (tail.startswith(start) or start.startswith(tail)):
+        return len(data)
     try:
-        for _ in records([data[end:]], cls):
-            pass
+        for _ in records([tail], cls):
+            return len(data)
     except InputError:
-        return end
-    return len(data)
+        pass
+    return end
 
 
 _MADE_BY = {"document": "load", "chunk": "split", "vector": "embed", "result": "query", "answer": "ask"}

@@ -15,11 +15,12 @@ from ragcli.answering.model import ModelAnswerer, Prepared
 from ragcli.answering.prompt import Template, contexts, defuse
 from ragcli.answering.protocols import Asked, OnText, Reply
 from ragcli.answering.terms import language
+from ragcli.errors import ModelError
 from ragcli.jsonl import dumps
 from ragcli.llms.protocols import LLM, Call, Completion, ContextError, Message, Sampling
 from ragcli.records import Hit, Json
-from ragcli.tools.protocols import Outcome, Tool, schema
-from ragcli.tools.running import MOST, TIMEOUT, cut, run
+from ragcli.tools.protocols import Outcome, Tool, ToolError, schema
+from ragcli.tools.running import MOST, TIMEOUT, cut, read_arguments, run
 
 STEPS = 8
 SEARCH = "search_documents"
@@ -119,6 +120,11 @@ class AgentAnswerer(ModelAnswerer):
                 on_text("\n")
         state.messages.append({"role": "user", "content": _NO_MORE})
         done = self._complete(state, on_text, ())
+        if not done.text:
+            raise ModelError(
+                f"{self.llm.name} went on calling functions after {self._steps} steps, and wrote no answer.",
+                hint="Allow more with --max-steps, or try another model.",
+            )
         return self._end(prepared, state, done, [{"kind": "steps", "steps": self._steps, "sentence": ""}])
 
     @property
@@ -166,13 +172,12 @@ class AgentAnswerer(ModelAnswerer):
         elif name not in self._tools:
             known = ", ".join(one["function"]["name"] for one in self._schemas)
             outcome = Outcome(text=f"Error: there is no function {name!r}. There are: {known}.", ok=False, seconds=0.0)
-        elif not self._watcher.allows(self._tools[name], arguments):
-            outcome = Outcome(text="Error: the user does not allow this call.", ok=False, seconds=0.0)
         else:
-            outcome = run(self._tools[name], arguments, timeout=self._timeout, most=MOST)
+            outcome = self._made(self._tools[name], arguments, state)
         state.outcomes.setdefault((name, arguments), outcome)
         self._watcher.made(name, arguments, outcome)
-        if name != SEARCH and outcome.ok:
+        searched = name == SEARCH and self._search is not None
+        if outcome.ok and not searched:
             state.results.append(outcome.text)
         state.calls.append(
             {
@@ -186,9 +191,24 @@ class AgentAnswerer(ModelAnswerer):
             }
         )
         special = self._template.special
-        text = outcome.text if name == SEARCH and outcome.ok else defuse(outcome.text, special)
+        text = outcome.text if searched and outcome.ok else defuse(outcome.text, special)
         state.messages.append({"role": "tool", "tool_call_id": call["id"], "name": name, "content": text})
         self._shorten(state)
+
+    def _made(self, tool: Tool, arguments: str, state: _State) -> Outcome:
+        """Make a call that fits and is allowed; what was only read before a call that may write is read anew."""
+        try:
+            read_arguments(tool, arguments)  # nobody is asked for a call that cannot be made
+        except ToolError as error:
+            return Outcome(text=f"Error: {error.message}", ok=False, seconds=0.0)
+        if not self._watcher.allows(tool, arguments):
+            return Outcome(text="Error: the user does not allow this call.", ok=False, seconds=0.0)
+        if not tool.read_only:
+            state.outcomes = {key: one for key, one in state.outcomes.items() if not self._only_reads(key[0])}
+        return run(tool, arguments, timeout=self._timeout, most=MOST)
+
+    def _only_reads(self, name: str) -> bool:
+        return name in self._tools and self._tools[name].read_only
 
     def _found(self, state: _State, arguments: str) -> Outcome:
         """Search; passages that the model has seen are named by their numbers."""

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from ragcli.lazy import lazy
 
 if TYPE_CHECKING:
-    from ragcli.chatting.conversation import Conversation, Turn
+    from ragcli.chatting.conversation import Conversation
     from ragcli.chatting.persona import Persona, read_persona
+    from ragcli.chatting.turn import Turn
 
 _HOMES = {
     "Conversation": "ragcli.chatting.conversation",
     "Persona": "ragcli.chatting.persona",
-    "Turn": "ragcli.chatting.conversation",
+    "Turn": "ragcli.chatting.turn",
     "read_persona": "ragcli.chatting.persona",
 }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ragcli.answering.prompt import defuse
-from ragcli.answering.terms import language, terms
+from ragcli.answering.terms import grammar, language, terms
 from ragcli.errors import ModelError
 from ragcli.llms.protocols import LLM, Message, Sampling
 from ragcli.llms.run import complete
@@ -25,11 +25,18 @@ _TURNS = 3  # that are shown to the model
 _SHOWN = 400  # characters of an answer that are shown to it
 _FEW = 2  # terms: a question with fewer says too little alone
 
-_LEANS = re.compile(
-    r"它|他们|她们|其(?:中|他|余)|这(?:个|些|种|款|里|样|是|为)|那(?:个|些|种|款|里|么|呢|样)?|该|上述|前者|后者|刚才|上面|还有呢"
-    r"|呢\s*[？?]?\s*$|^(?:那|还|又|然后|如果|为什么|怎么)[^，。]{0,8}[？?]?$"
-    r"|\b(?:it|its|they|them|their|that|those|this|these|he|she|his|her|there|then|one|ones|same|other|former|latter)\b"
-    r"|^(?:and|but|or|so|why|how about|what about|what if|what else|else)\b",
+# What stands for something that was said before; what is only half a question.
+_REFERS = re.compile(
+    r"它|他们|她们|其(?=[中次]|$)|这(?:个|些|种|款|里|样|是|为)|那(?:个|些|种|款|里|样)|(?<![应活])该(?=[\u4e00-\u9fff])"
+    r"|上述|前者|后者|刚才|上面(?:的|说|提|讲)"
+    r"|\b(?:it|its|they|them|their|those|these|he|she|his|her|former|latter|ones)\b"
+    r"|\b(?:do|does|did|is|was|are|will|would|can|could|should|of|for|about|to|with|in|on|than|like|after|before)"
+    r" (?:this|that)\b|\b(?:in|from|over) there\b|\b(?:the|this|that|other|another|same) one\b",
+    re.IGNORECASE,
+)
+_ELIDES = re.compile(
+    r"还有呢|呢\s*[？?]?\s*$|^(?:那么?|还有?|又|然后|如果|要是)[^，。]{0,8}[？?]?$|^(?:为什么|怎么)\s*[？?]?$"
+    r"|^(?:and|but|or|so|how about|what about|what if|what else|else|then)\b|^why\s*(?:not|so)?\s*\??$",
     re.IGNORECASE,
 )
 
@@ -72,8 +79,11 @@ class Before:
     answer: str
 
 
-def standalone(question: str, before: Sequence[Before], llm: LLM | None) -> Standalone:
-    """Return a question that stands alone.
+def standalone(question: str, before: Sequence[Before], llm: LLM | None) -> list[Standalone]:
+    """Return a question in the forms in which it may stand alone, the likeliest first.
+
+    Without a model it cannot be told for certain whether a short question leans on the last: where there are two
+    forms, the first that is answered with the question's own words is right (`is_about`).
 
     Args:
         question: as it was asked.
@@ -84,7 +94,7 @@ def standalone(question: str, before: Sequence[Before], llm: LLM | None) -> Stan
         ServiceError: the model's endpoint does not answer.
     """
     if not before:
-        return Standalone(question, "alone")
+        return [Standalone(question, "alone")]
     if llm is None:
         return _with_terms(question, before)
     lang = language(question)
@@ -97,14 +107,22 @@ def standalone(question: str, before: Sequence[Before], llm: LLM | None) -> Stan
     try:
         said = complete(llm, messages, Sampling(max_tokens=_TOKENS)).text
     except ModelError:  # it wrote nothing, or the conversation is longer than its window
-        return _with_terms(question, before)
+        return _with_terms(question, before)[:1]
     text = _LABEL.sub("", said.strip().split("\n")[0].strip()).strip("\"“”「」'` ")
-    if not text or len(text) > MOST or not _is_about(text, question, before):
-        return _with_terms(question, before)
-    return Standalone(text, "alone" if text == question else "model")
+    if not text or len(text) > MOST or not _keeps(text, question, before):
+        return _with_terms(question, before)[:1]
+    return [Standalone(text, "alone" if text == question else "model")]
 
 
-def _is_about(text: str, question: str, before: Sequence[Before]) -> bool:
+def is_about(text: str, question: str) -> bool:
+    """Whether an answer speaks of what a question asks: of one of its own words, if it has any."""
+    asked = terms(question, question=True)
+    own = {term for term in asked.strong if grammar(term)} or asked.weak
+    said = terms(text)
+    return not own or bool(own & (said.strong | said.weak))
+
+
+def _keeps(text: str, question: str, before: Sequence[Before]) -> bool:
     """Whether a rewritten question keeps what was asked, and brings in nothing from elsewhere."""
     kept = terms(question, question=True)
     made = terms(text, question=True)
@@ -116,14 +134,18 @@ def _is_about(text: str, question: str, before: Sequence[Before]) -> bool:
     return not made.strong or len(made.strong & (said.strong | said.weak)) * 2 >= len(made.strong)
 
 
-def _with_terms(question: str, before: Sequence[Before]) -> Standalone:
+def _with_terms(question: str, before: Sequence[Before]) -> list[Standalone]:
     """Take along the last question's words; and where that one leaned, too, those of the last that stood alone."""
-    asked = terms(question, question=True)
-    words = [term for term in asked.strong if term.isascii()]
-    few = len(words) + len(asked.strong - set(words)) // 2 < _FEW
-    if not (few or _LEANS.search(question)):
-        return Standalone(question, "alone")
+    plain = Standalone(question, "alone")
     carried = [before[-1].question]
     if before[-1].how == "terms":
         carried.append(next((one.standalone for one in reversed(before) if one.how != "terms"), ""))
-    return Standalone(" ".join([question, *filter(None, carried)])[:MOST], "terms")
+    joined = Standalone(" ".join([question, *filter(None, carried)])[:MOST], "terms")
+    if _REFERS.search(question):
+        return [joined]
+    asked = terms(question, question=True)
+    words = [term for term in asked.strong if term.isascii()]
+    if _ELIDES.search(question):
+        return [joined, plain] if asked.strong else [joined]
+    few = len(words) + len(asked.strong - set(words)) // 2 < _FEW
+    return [plain, joined, plain] if few else [plain]

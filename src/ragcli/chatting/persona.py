@@ -52,7 +52,7 @@ def read_persona(name: str | None) -> Personas:
         }
     path = Path(name).expanduser()
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except FileNotFoundError as error:
         raise UsageError(
             f"there is no persona {name!r}, and no such file.", hint=f"There are: {', '.join(NAMES)}; or name a file."

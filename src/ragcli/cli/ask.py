@@ -224,7 +224,8 @@ def ask(
                 _show_prompts(found, answerer, out)
                 return finish(counts, None)
             keep = stack.enter_context(_sft(save_sft)) if save_sft is not None else None
-            _Answers(answerer, counts, modelling.concurrency, keep).write(found, out, view)
+            one_by_one = 1 if tooling.asks else modelling.concurrency  # a person is asked one thing at a time
+            _Answers(answerer, counts, one_by_one, keep).write(found, out, view)
             if keep is not None and keep.left_out:
                 note(f"ragcli ask: {keep.left_out} answers with problems are not in {save_sft}.")
     return _code(counts, strict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -182,9 +183,10 @@ def _history(private: bool) -> Path | None:
 
 def _keep(kept: Conversation, table: str, go_on: bool, given: Path | None) -> None:
     """Choose the file that a conversation is kept in, and read what it holds."""
+    kept.new_file = lambda: _new(table)
     path = given
     if path is None and go_on:
-        path = max(folder().glob(f"{table}-*.jsonl"), key=lambda one: one.name[-20:], default=None)
+        path = _last(table)
         if path is None:
             raise UsageError(f"no conversation about {table!r} was kept in {folder()}.", hint="Begin one without -c.")
     if path is not None:
@@ -193,4 +195,22 @@ def _keep(kept: Conversation, table: str, go_on: bool, given: Path | None) -> No
             note(f"ragcli chat: going on with {path}, {turns} answers so far")
         kept.keep_in(path)
         return
-    kept.keep_in_new(folder() / f"{table}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid() % 1000:03}.jsonl")
+    kept.keep_in_new(_new(table))
+
+
+def _new(table: str) -> Path:
+    """Return a file that no conversation is kept in."""
+    stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid() % 1000:03}"
+    path = folder() / f"{table}-{stamp}.jsonl"
+    number = 1
+    while path.exists():
+        number += 1
+        path = folder() / f"{table}-{stamp}-{number}.jsonl"
+    return path
+
+
+def _last(table: str) -> Path | None:
+    """Return the conversation about a table that was gone on with last; other tables' names may begin alike."""
+    form = re.compile(re.escape(table) + r"-\d{8}-\d{6}-\d{3}(?:-\d+)?\.jsonl")
+    found = [path for path in folder().glob("*.jsonl") if form.fullmatch(path.name)]
+    return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)

@@ -30,7 +30,12 @@ def talk_in_lines(session: Session) -> int:
                 told = _command(session, given) if "command" in given else _answer(session, given)
             except RagcliError as error:
                 failed = True
-                told = {"type": "error", "id": given.get("id"), "message": error.message, "hint": error.hint}
+                told = {
+                    "type": "error",
+                    "id": given.get("id") or _id_of(line),
+                    "message": error.message,
+                    "hint": error.hint,
+                }
             _write(out, told)
     return PARTIAL if failed else OK
 
@@ -41,7 +46,7 @@ def _write(out: Output, told: Json) -> None:
 
 
 def _answer(session: Session, given: Json) -> Json:
-    session.conversation.ask(given["question"], id_=given.get("id"), **given.get("extra", {}))
+    session.conversation.ask(given["question"], id_=given.get("id"), extra=given.get("extra", {}))
     return session.conversation.turns[-1].to_dict()
 
 
@@ -60,7 +65,7 @@ def _command(session: Session, given: Json) -> Json:
         done = str(session.save(value))
     else:
         raise InputError(f"there is no command {name!r}.", hint="There are: clear, model, k, load, save.")
-    return {"type": "done", "command": name, "value": done}
+    return {"type": "done", "id": given.get("id"), "command": name, "value": done}
 
 
 def _read(line: bytes, number: int) -> Json:
@@ -88,5 +93,17 @@ def _read(line: bytes, number: int) -> Json:
             hint='A line is {"question": "…"}, or the question alone.',
         )
     given = next((value[name] for name in ID_KEYS if isinstance(value.get(name), (str, int))), None)
-    extra = {name: item for name, item in value.items() if name.isidentifier() and name not in (key, *ID_KEYS, "type")}
+    extra = {name: item for name, item in value.items() if name not in (key, *ID_KEYS, "type")}
     return {"question": value[key], "extra": extra, **({} if given is None else {"id": str(given)})}
+
+
+def _id_of(line: bytes) -> str | None:
+    """Return the id of a line that is no question, for whoever waits for its answer."""
+    try:
+        value = loads(line.strip(b" \t\r\n\xef\xbb\xbf"))
+    except ValueError:
+        return None
+    found = (
+        [value[name] for name in ID_KEYS if isinstance(value.get(name), (str, int))] if isinstance(value, dict) else []
+    )
+    return str(found[0]) if found else None

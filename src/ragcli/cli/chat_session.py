@@ -53,6 +53,7 @@ class Session:
         self.show: Callable[[str], None] | None = None  # takes a line about a call, for people
         answerer = self._open(modelling)
         self.conversation = Conversation(answerer, self._find, self._personas)
+        self.conversation.on_unkept = self._unkept
         stack.callback(self._close)
 
     @property
@@ -94,8 +95,18 @@ class Session:
         return self._settings.k
 
     def load(self, path: str) -> int:
-        """Go on from a conversation in a file; return how many answers it has."""
-        return self.conversation.load(_path(path, "/load"))
+        """Go on from a conversation in a file; return how many answers it has.
+
+        Raises:
+            UsageError: there is none in it.
+        """
+        where = _path(path, "/load")
+        kept = self.conversation.turns
+        turns = self.conversation.load(where)
+        if not turns:
+            self.conversation.turns = kept
+            raise UsageError(f"{where} holds no conversation.")
+        return turns
 
     def save(self, path: str) -> Path:
         """Save the conversation; return where."""
@@ -118,6 +129,9 @@ class Session:
 
         (self.show or note)(line)
 
+    def _unkept(self, reason: str) -> None:
+        self._shown(f"ragcli chat: {reason}")
+
     def _close(self) -> None:
         close = getattr(getattr(self.conversation.answerer, "llm", None), "close", None)
         if close is not None:
@@ -133,4 +147,6 @@ class Session:
 def _path(text: str, command: str) -> Path:
     if not text.strip():
         raise UsageError(f"{command} needs a file.", hint=f"As in: {command} talk.jsonl")
+    if "\0" in text:
+        raise UsageError(f"{command}: a file's name has no NUL in it.")
     return Path(text.strip()).expanduser()

@@ -84,6 +84,8 @@ class _Terminal:
             if said:
                 try:
                     self._take(said)
+                except KeyboardInterrupt:
+                    self._view.stopped()
                 except RagcliError as error:
                     complain(error.message, error.hint, ["chat"])
 
@@ -97,15 +99,11 @@ class _Terminal:
                 command(rest.strip())
             return
         self._view = AnswerView(streams=self._session.streams)
-        try:
-            self._last = self._session.conversation.ask(said, self._view.text)
-        except KeyboardInterrupt:
-            self._view.stopped()
-            return
+        self._last = self._session.conversation.ask(said, self._view.text)
         self._view.end(self._last)
         caution = self._last.answer.extra.get("caution")
         if caution:
-            self._console.print(Text(f"  {caution}", style="yellow"), soft_wrap=True)
+            self._console.print(Text(f"  {visible(str(caution))}", style="yellow"), soft_wrap=True)
 
     def _sources(self, _: str) -> None:
         if self._last is None or not self._last.answer.citations:

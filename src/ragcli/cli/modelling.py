@@ -232,7 +232,7 @@ def text_or_file(given: str | None, option: str) -> str:
     if given is None or not given.startswith("@"):
         return given or ""
     try:
-        return Path(given[1:]).expanduser().read_text("utf-8").strip()
+        return Path(given[1:]).expanduser().read_text("utf-8-sig").strip()
     except OSError as error:
         raise UsageError(f"{option} {given}: the file cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ragcli.reranking import CrossEncoder
 
 
+MOST_HITS = 100_000
+
+
 class Search(Protocol):
     """Searches questions, as often as it is called; ``k`` is the settings' where it is not given."""
 
@@ -69,6 +72,8 @@ def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator
 
 def open_search(settings: SearchSettings) -> Search:
     """Open what the search needs; return what searches, as often as it is called."""
+    if not 1 <= settings.k <= MOST_HITS:
+        raise UsageError(f"-k is {settings.k}; it must be from 1 to {MOST_HITS}.")
     import_lance()
     from ragcli.retrieval import search
     from ragcli.store import Table

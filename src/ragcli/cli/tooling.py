@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
+import json
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -47,6 +49,7 @@ AgentOption = Annotated[
 ]
 TOOL_TIMEOUT = 30.0
 MAX_STEPS = 8
+_LONGEST = 86_400.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +75,8 @@ class Tooling:
         Raises:
             UsageError: a number is out of range, or there is nothing to allow.
         """
-        if self.timeout <= 0:
-            raise UsageError(f"--tool-timeout is {self.timeout:g}; it must be above 0.")
+        if not 0 < self.timeout <= _LONGEST:
+            raise UsageError(f"--tool-timeout is {self.timeout:g}; it must be above 0, and at most {_LONGEST:g}.")
         if self.steps < 1:
             raise UsageError(f"--max-steps is {self.steps}; it must be at least 1.")
         if (self.allow or self.yes) and not self.wanted:
@@ -111,6 +114,11 @@ class Tooling:
             names.update(tool.name for tool in matched if tool.read_only)
         return frozenset(names)
 
+    @property
+    def asks(self) -> bool:
+        """Whether a person may be asked for a call."""
+        return self.wanted and not self.yes and _has_person()
+
     def watcher(self, tools: Sequence[Tool], show: Callable[[str], None] | None = None) -> Calls:
         """Return what shows the calls and asks for them."""
         return Calls(self._allowed(tools), everything=self.yes, show=show or note)
@@ -146,7 +154,9 @@ class Calls:
             return self._ask(tool, arguments)
 
     def _ask(self, tool: Tool, arguments: str) -> bool:
-        self._show(f"  ? {tool.name}({_short(arguments)})   [{visible(tool.origin)}]")
+        line, *more = _whole(tool.name, arguments)
+        self._show("\n".join([f"  ? {line}   [{visible(tool.origin)}]", *more]))
+        _forget_typed()  # what was typed before the question was seen is no answer to it
         while True:
             sys.stderr.write("    call it? [y]es, [n]o, [a]lways: ")
             sys.stderr.flush()
@@ -165,9 +175,31 @@ class Calls:
         lines = outcome.text.count("\n") + 1
         more = f" … ({lines} lines)" if lines > 1 else ""
         self._show(
-            f"  {sign} {name}({_short(arguments)}): {_short(outcome.text.partition(chr(10))[0])}{more}"
+            f"  {sign} {visible(name)}({_short(arguments)}): {_short(outcome.text.partition(chr(10))[0])}{more}"
             f"  ({outcome.seconds:.1f} s)"
         )
+
+
+def _whole(name: str, arguments: str) -> list[str]:
+    """Return a call as a person can read it, nothing left out: on one line, or a line for each argument."""
+    try:
+        value = json.loads(arguments)
+    except ValueError:
+        return [f"{visible(name)}({visible(arguments)})"]
+    call = f"{visible(name)}({visible(json.dumps(value, ensure_ascii=False))})"
+    if len(call) <= _SHOWN or not isinstance(value, dict):
+        return [call]
+    each = [f"      {visible(key)}: {visible(json.dumps(one, ensure_ascii=False))}" for key, one in value.items()]
+    return [visible(name), *each]
+
+
+def _forget_typed() -> None:
+    if sys.platform == "win32":
+        return
+    import termios
+
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def _has_person() -> bool:

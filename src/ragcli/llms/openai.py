@@ -269,6 +269,8 @@ class _Reader:
         self._most = most + most // 2 + _OVER
         self._pieces: list[str] = []
         self._calls: dict[int, Call] = {}
+        self._places: dict[int, int] = {}  # of a server's index, the call that it stands for now
+        self._ids: dict[int, str] = {}  # that the server gave
         self._finish: str | None = None
         self._usage: Json = {}
 
@@ -296,15 +298,23 @@ class _Reader:
         return ""
 
     def _take_call(self, part: Any) -> None:
-        at = part.index if part.index is not None else len(self._calls)
-        call = self._calls.setdefault(
-            at, {"id": f"call_{at}", "type": "function", "function": {"name": "", "arguments": ""}}
-        )
+        """Add a part of a call; some servers give every call the index 0, and each an id of its own."""
+        index = part.index if part.index is not None else len(self._calls)
+        at = self._places.get(index, index)
+        known = self._calls.get(at)
+        if known is not None and part.id and self._ids.get(at) not in (None, part.id):
+            known, at = None, max(self._calls) + 1
+        self._places[index] = at
+        if known is None:
+            known = {"id": f"call_{at}", "type": "function", "function": {"name": "", "arguments": ""}}
+            self._calls[at] = known
         if part.id:
-            call["id"] = part.id
+            known["id"] = self._ids[at] = part.id
         if part.function is not None:
-            call["function"]["name"] += part.function.name or ""
-            call["function"]["arguments"] += part.function.arguments or ""
+            name = part.function.name or ""
+            if name != known["function"]["name"]:  # some repeat it with every part
+                known["function"]["name"] += name
+            known["function"]["arguments"] += part.function.arguments or ""
 
     def end(self, llm: OpenAILLM) -> Completion:
         """Return the whole answer.

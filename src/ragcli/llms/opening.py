@@ -68,7 +68,7 @@ def open_llm(name: str, wish: Wish | None = None) -> LLM:
                 hint="ragcli download OWNER/NAME --include '*q4_k_m.gguf' brings one, and prints where it is with -q.",
             )
         return _gguf(path, path.name, wish)
-    if not path.exists() and "/" not in name:
+    if not _exists(path) and "/" not in name:
         raise UsageError(f"there is no model {name!r}.", hint=_WAYS)
     from ragcli.models.folder import locate
 
@@ -83,6 +83,13 @@ def open_llm(name: str, wish: Wish | None = None) -> LLM:
     if not files:
         raise ModelError(f"the folder {folder} holds no model: neither config.json nor a GGUF file.")
     return _gguf(_best(files, name), name, wish)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def gguf_files(folder: Path) -> list[Path]:
