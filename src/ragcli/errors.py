@@ -12,6 +12,7 @@ The tree::
     │   └── ContractError       1   a table made with another model or splitter
     ├── ServiceError            1   an endpoint that does not answer
     │   ├── RefusedError        1   an endpoint that refuses whatever is asked: key, address, model's name
+    │   ├── RequestError        1   an endpoint that refuses one request, and may take the next
     │   └── HubError            1   a model hub that does not have the model, or does not deliver it
     └── GateError               4   a check that was asked for said no
 
@@ -96,6 +97,10 @@ class ServiceError(RagcliError):
 
 class RefusedError(ServiceError):
     """An endpoint that refuses whatever is asked of it: the key, the address or the model's name is wrong."""
+
+
+class RequestError(ServiceError):
+    """An endpoint that refuses one request (its length, its form, a filter), and may take the next."""
 
 
 class HubError(ServiceError):

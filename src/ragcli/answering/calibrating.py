@@ -7,6 +7,7 @@ loses no more of the answerable than allowed.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -74,8 +75,9 @@ def calibrate(supports: Iterable[tuple[float, bool]], default: float, most_lost:
         )
 
     def at(threshold: float) -> TradeOff:
+        threshold = math.floor(threshold * 1e6) / 1e6  # as it is kept; never above what was meant
         lost, refused = bisect_left(yes, threshold) / len(yes), bisect_left(no, threshold) / len(no)
-        return TradeOff(threshold=round(threshold, 6), lost=round(lost, 4), refused=round(refused, 4))
+        return TradeOff(threshold=threshold, lost=round(lost, 4), refused=round(refused, 4))
 
     def best(part: float) -> TradeOff:
         """Return the threshold in the middle of the gap: nothing changes between the last refused and the next one."""

@@ -187,11 +187,18 @@ class ModelAnswerer:
         return complete(
             self.llm,
             messages,
-            self._sampling,
+            self._bounded(messages),
             tools=tools,
             on_piece=on_text,
             on_restart=None if on_text is None else lambda _: on_text(None),
         )
+
+    def _bounded(self, messages: Sequence[Message]) -> Sampling:
+        """Return the sampling with no more tokens than the window leaves: some endpoints refuse what asks for more."""
+        window, most = self.llm.window, self._sampling.max_tokens
+        if window is None or most + estimate.bound(messages) <= window:
+            return self._sampling
+        return replace(self._sampling, max_tokens=max(1, min(most, max(window - self._count(messages), window // 2))))
 
     def _room(self, window: int | None = None) -> int | None:
         """Return the tokens that the window leaves for the prompt; the answer takes half of a small one at most."""

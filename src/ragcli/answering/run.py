@@ -6,23 +6,28 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ragcli.answering.citations import citations
 from ragcli.answering.prompt import Template
 from ragcli.answering.protocols import Answerer, Asked, OnText, Reply
-from ragcli.errors import RagcliError, RefusedError, ServiceError, UsageError
+from ragcli.errors import RagcliError, RefusedError, RequestError, ServiceError, UsageError
 from ragcli.llms.protocols import Message, Sampling
-from ragcli.records import THRESHOLD_KEY, Answer, Result
+from ragcli.records import THRESHOLD_KEY, Answer, Json, Result
 from ragcli.report import Report
 
 if TYPE_CHECKING:
     from ragcli.answering.model import ModelAnswerer
 
+T = TypeVar("T")
+
 EXTRACTIVE = "extractive"
-_GIVE_UP = 3  # failures of the endpoint with not one answer before them
+_GIVE_UP = 3  # failures of the endpoint with not one answer before them; refusals one after another
+_ALL_REFUSED = 20  # requests that were refused, each for itself, with not one answer before them
+_OWN = frozenset(one.name for one in fields(Answer)) - {"extra"}
+_GONE = 16  # failures of the endpoint one after another, whatever came before them
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ def answer(
     on_text: OnText | None = None,
     on_begin: OnBegin | None = None,
     on_made: OnMade | None = None,
+    answered: int = 0,
 ) -> Iterator[Answer]:
     """Yield one answer for every result that can be answered, in order, as each is made.
 
@@ -93,17 +99,18 @@ def answer(
         on_text: is given the text of each answer in pieces; only where one is made at a time.
         on_begin: is called before each question, likewise.
         on_made: is called with each answer before it is yielded.
+        answered: how many answers there are from an earlier run: the endpoint is known to answer.
 
     Raises:
         RefusedError: the endpoint refuses everything.
-        ServiceError: the endpoint failed for the first questions, one after another.
+        ServiceError: the endpoint failed for the first questions, or for many, one after another.
         UsageError: the template is broken, or ``concurrency`` is below 1.
     """
     if not callable(getattr(answerer, "reply", None)):
         raise TypeError(f"an answerer has a method reply(asked); {type(answerer).__name__} has none")
     if concurrency < 1:
         raise UsageError(f"the concurrency is {concurrency}; it must be at least 1.")
-    run = _Run(answerer, report or Report("ask"), on_made)
+    run = _Run(answerer, report or Report("ask"), on_made, answered)
     many: Any = answerer
     if getattr(answerer, "batches", False) and on_text is None and many.llm.batch > 1:
         return run.batches(results, many, many.llm.batch)
@@ -113,9 +120,10 @@ def answer(
 
 
 class _Run:
-    def __init__(self, answerer: Answerer, report: Report, on_made: OnMade | None) -> None:
+    def __init__(self, answerer: Answerer, report: Report, on_made: OnMade | None, answered: int) -> None:
         self._answerer, self._report, self._on_made = answerer, report, on_made
-        self._given_up = 0
+        self._answered = answered
+        self._in_a_row: list[RagcliError] = []  # failures since the last answer
 
     def one_by_one(
         self, results: Iterable[Result], on_text: OnText | None, on_begin: OnBegin | None
@@ -123,22 +131,28 @@ class _Run:
         for result in results:
             if on_begin is not None:
                 on_begin(result)
-            yield from self._take(result, *self._reply(result, on_text))
+            pieces: list[str | None] = []
+
+            def text(piece: str | None, pieces: list[str | None] = pieces) -> None:
+                assert on_text is not None
+                pieces.append(piece)
+                on_text(piece)
+
+            made, seconds = self._reply(result, None if on_text is None else text)
+            if isinstance(made, RagcliError) and any(pieces):
+                text("\n")  # what was shown of the answer stays on lines of its own
+            yield from self._take(result, made, seconds)
 
     def concurrent(self, results: Iterable[Result], concurrency: int) -> Iterator[Answer]:
         """Hand out the questions as they come in; yield the answers in the order of the questions."""
-        with ThreadPoolExecutor(concurrency) as pool:
+        with _Workers(concurrency) as workers:
 
             def hand_out(result: Result) -> tuple[Result, Future[tuple[Reply | RagcliError, float]]]:
-                return result, pool.submit(self._reply, result, None)
+                return result, workers.submit(lambda: self._reply(result, None))
 
             with _Feed(map(hand_out, results), 2 * concurrency) as feed:
                 for result, future in feed:
-                    try:
-                        yield from self._take(result, *future.result())
-                    except BaseException:
-                        pool.shutdown(wait=False, cancel_futures=True)
-                        raise
+                    yield from self._take(result, *future.result())
 
     def batches(self, results: Iterable[Result], answerer: ModelAnswerer, size: int) -> Iterator[Answer]:
         """Hand over what is there, up to a batch: nobody waits for questions that are yet to come."""
@@ -155,7 +169,7 @@ class _Run:
         made: Reply | RagcliError
         try:
             made = self._answerer.reply(asked_of(result), on_text)
-        except (UsageError, RefusedError):
+        except UsageError:
             raise
         except RagcliError as error:
             made = error
@@ -164,12 +178,10 @@ class _Run:
     def _take(self, result: Result, reply: Reply | RagcliError, seconds: float) -> Iterator[Answer]:
         self._report.count("results_in")
         if isinstance(reply, RagcliError):
-            self._report.count("failed")
-            done = self._report.counts["answered"] + self._report.counts["refused"]
-            if isinstance(reply, ServiceError) and not done and self._report.counts["failed"] >= _GIVE_UP:
-                raise reply
-            self._report.lose("failed", f"question {result.id} ({result.query[:60]})", reply.message, hint=reply.hint)
+            self._fail(result, reply)
             return
+        self._in_a_row.clear()
+        self._answered += 1
         made = record(result, reply, self._answerer.name, seconds)
         self._report.count("refused" if reply.refused else "answered")
         if reply.extra.get("problems"):
@@ -178,6 +190,61 @@ class _Run:
             self._on_made(Made(asked_of(result), reply, made))
         yield made
 
+    def _fail(self, result: Result, error: RagcliError) -> None:
+        """Note that one question failed, or end the run where all the others would.
+
+        Raises:
+            RagcliError: nothing speaks for an answer to the next question.
+        """
+        self._report.count("failed")
+        self._in_a_row.append(error)
+        row = len(self._in_a_row)
+        if isinstance(error, RefusedError):
+            ends = row >= _GIVE_UP or not self._answered
+        elif isinstance(error, RequestError):
+            ends = row >= _ALL_REFUSED and not self._answered
+        elif isinstance(error, ServiceError):
+            failures = sum(type(one) is type(error) for one in self._in_a_row)
+            ends = row >= _GONE or (failures >= _GIVE_UP and not self._answered)
+        else:
+            ends = False
+        if ends:
+            raise error
+        where = f"question {result.id} ({result.query[:60]})"
+        self._report.lose("failed", where, error.message, hint=error.hint)
+
+
+class _Workers:
+    """Threads that end with the process: whoever interrupts it does not wait for what they wait for."""
+
+    def __init__(self, count: int) -> None:
+        self._tasks: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._count, self._started = count, 0
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for _worker in range(self._started):
+            self._tasks.put(None)
+
+    def submit(self, act: Callable[[], T]) -> Future[T]:
+        """Have a function called; its future says what came of it."""
+        future: Future[T] = Future()
+        self._tasks.put((future, act))
+        if self._started < self._count:
+            self._started += 1
+            threading.Thread(target=self._work, daemon=True).start()
+        return future
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            future, act = task
+            try:
+                future.set_result(act())
+            except BaseException as error:  # noqa: BLE001 - it is raised again where the result is wanted
+                future.set_exception(error)
+
 
 def asked_of(result: Result, history: Sequence[Message] = ()) -> Asked:
     """Return a result as an answerer is handed it."""
@@ -185,7 +252,7 @@ def asked_of(result: Result, history: Sequence[Message] = ()) -> Asked:
     return Asked(
         question=result.query,
         hits=result.hits,
-        threshold=float(threshold) if isinstance(threshold, (int, float)) else None,
+        threshold=float(threshold) if isinstance(threshold, (int, float)) and not isinstance(threshold, bool) else None,
         history=history,
     )
 
@@ -201,8 +268,20 @@ def record(result: Result, reply: Reply, name: str, seconds: float) -> Answer:
         model=name,
         usage=reply.usage,
         seconds=round(seconds, 6),
-        extra={**{k: v for k, v in result.extra.items() if k != THRESHOLD_KEY}, **reply.extra},
+        extra=_extra(result, reply),
     )
+
+
+def _extra(result: Result, reply: Reply) -> Json:
+    """Return the keys of a question's line that the record does not know, and the answerer's own.
+
+    Keys that the record has itself, such as a known ``answer``, are kept together under ``given``.
+    """
+    own = {*reply.extra, *_OWN}
+    others = {key: value for key, value in result.extra.items() if key != THRESHOLD_KEY}
+    given = {key: value for key, value in others.items() if key in own}
+    kept = {key: value for key, value in others.items() if key not in own}
+    return {**kept, **reply.extra, **({"given": given} if given else {})}
 
 
 class _Feed:

@@ -49,6 +49,7 @@ class Conversation:
         self.new_file: Callable[[], Path] | None = None  # where what begins anew is kept
         self.on_unkept: Callable[[str], None] = lambda reason: None  # is told why an answer could not be kept
         self._file: Path | None = None
+        self._held: list[Turn] = []  # what the file holds
         self._asked = 0
 
     def ask(
@@ -90,7 +91,7 @@ class Conversation:
         self._asked += 1
         self.turns.append(turn)
         try:
-            self._keep(turn)
+            self._keep()
         except RagcliError as error:  # it was answered all the same
             self.on_unkept(error.message)
         return made
@@ -128,7 +129,7 @@ class Conversation:
                     stream.write(b"\n")
         except OSError as error:
             raise UsageError(f"the conversation cannot be kept in {path}: {error.strerror}.") from error
-        self._file = path
+        self._file, self._held = path, list(self.turns)
 
     def keep_in_new(self, path: Path) -> None:
         """Write every turn to a file that is made with the first one: a chat in which nothing is said leaves none."""
@@ -166,17 +167,11 @@ class Conversation:
         """
         self.turns = self._read(path)
         self._asked = max(self._asked, len(self.turns))
-        self._begin()
         return len(self.turns)
 
     def clear(self) -> None:
         """Forget what was said; what is kept on disk stays there, and what comes is kept in a file of its own."""
         self.turns = []
-        self._begin()
-
-    def _begin(self) -> None:
-        if self._file is not None and self.new_file is not None:
-            self._file = self.new_file()
 
     def _read(self, path: Path) -> list[Turn]:
         try:
@@ -186,17 +181,21 @@ class Conversation:
         lines = io.BytesIO(data[: whole(data, Answer)])
         return [turn_of(answer, str(path)) for answer in records(lines, Answer, name=str(path))]
 
-    def _keep(self, turn: Turn) -> None:
+    def _keep(self) -> None:
         if self._file is None:
             return
-        turns = [turn]
+        if [one.to_dict() for one in self._held] != [one.to_dict() for one in self.turns[:-1]]:
+            # It was cleared or loaded: the file holds another talk, and goes on holding that one.
+            self._file = self.new_file() if self.new_file is not None else self._file
+            self._held = []
+        turns = self.turns[len(self._held) :]
         try:
             if not self._file.exists():
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 self._file.touch(mode=0o600)
-                turns = self.turns
             with self._file.open("ab") as stream:
                 stream.write(b"".join(dumps(one.to_dict()) + b"\n" for one in turns))
+            self._held = list(self.turns)
         except OSError as error:
             raise RagcliError(f"the conversation cannot be kept in {self._file}: {error.strerror}.") from error
 

@@ -30,7 +30,7 @@ from ragcli.cli.modelling import (
     TimeoutOption,
     WindowOption,
 )
-from ragcli.cli.opening import Opening, begun
+from ragcli.cli.opening import Opening, begun, leaving_at_once
 from ragcli.cli.options import (
     DEFAULT_DB,
     DbOption,
@@ -191,31 +191,32 @@ def ask(
     if calibrate is not None:
         from ragcli.cli.calibrating import calibrate_table
 
-        return calibrate_table(calibrate, settings, as_table(format_))
+        return calibrate_table(calibrate, settings, as_table(format_), bad) or finish(counts, None)
     stream = None if searched else stdin("result records")
     with ExitStack() as stack:
         done = _answered(resume)
         view = _view(as_table(format_) and not show_prompt, streams=llm != EXTRACTIVE)
-        model = None if tooling.wanted else Opening(lambda: modelling.answerer(verified=verify))
-        search = open_search(settings) if searched or agent else None
-        found: Iterable[Result]
-        if searched:
-            assert search is not None
-            found = begun(search(_left(asked(questions, bad), done)))
-        else:
-            assert stream is not None
-            found = _left(records(stream, Result, on_bad=bad), done)
-        if model is not None:
-            answerer = model.result()
-        else:
-            box = stack.enter_context(tooling.open()).tools if tooling.tools or tooling.mcp else []
-            answerer = modelling.answerer(
-                verified=verify,
-                tooling=tooling,
-                tools=box,
-                search=_again(search) if agent and search else None,
-                show=None if view is None else view.call,
-            )
+        with leaving_at_once():
+            model = None if tooling.wanted else Opening(lambda: modelling.answerer(verified=verify))
+            search = open_search(settings) if searched or agent else None
+            found: Iterable[Result]
+            if searched:
+                assert search is not None
+                found = begun(search(_left(asked(questions, bad), done)))
+            else:
+                assert stream is not None
+                found = _left(records(stream, Result, on_bad=bad), done)
+            if model is not None:
+                answerer = model.result()
+            else:
+                box = stack.enter_context(tooling.open()).tools if tooling.tools or tooling.mcp else []
+                answerer = modelling.answerer(
+                    verified=verify,
+                    tooling=tooling,
+                    tools=box,
+                    search=_again(search) if agent and search else None,
+                    show=None if view is None else view.call,
+                )
         close = getattr(getattr(answerer, "llm", None), "close", None)
         if close is not None:
             stack.callback(close)
@@ -225,7 +226,7 @@ def ask(
                 return finish(counts, None)
             keep = stack.enter_context(_sft(save_sft)) if save_sft is not None else None
             one_by_one = 1 if tooling.asks else modelling.concurrency  # a person is asked one thing at a time
-            _Answers(answerer, counts, one_by_one, keep).write(found, out, view)
+            _Answers(answerer, counts, one_by_one, keep, sum(done.values())).write(found, out, view)
             if keep is not None and keep.left_out:
                 note(f"ragcli ask: {keep.left_out} answers with problems are not in {save_sft}.")
     return _code(counts, strict)
@@ -278,6 +279,7 @@ class _Answers:
     counts: Report
     concurrency: int | None
     keep: Any
+    answered: int
 
     def write(self, found: Iterable[Result], out: Output, view: AnswerView | None) -> None:
         from ragcli.answering import answer
@@ -295,7 +297,14 @@ class _Answers:
             ):
                 pass
             return
-        for one in answer(found, self.answerer, report=self.counts, concurrency=at_once, on_made=self._made):
+        for one in answer(
+            found,
+            self.answerer,
+            report=self.counts,
+            concurrency=at_once,
+            on_made=self._made,
+            answered=self.answered,
+        ):
             out.write(one)
 
     def _made(self, made: Made, then: Callable[[Made], None] | None = None) -> None:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from ragcli.answering.calibrating import Calibration, calibrate, is_answerable, to_json
 from ragcli.answering.evidence import gather, read_question
-from ragcli.answering.refusing import THRESHOLD, support
+from ragcli.answering.refusing import THRESHOLD, is_comparable, support
 from ragcli.cli.searching import SearchSettings, results
 from ragcli.cli.streams import note, output
 from ragcli.errors import OK, UsageError
-from ragcli.jsonl import dumps
+from ragcli.jsonl import OnBad, dumps
 from ragcli.questions import read_questions
 
 
-def calibrate_table(path: Path, settings: SearchSettings, as_table: bool) -> int:
+def calibrate_table(path: Path, settings: SearchSettings, as_table: bool, bad: OnBad | None = None) -> int:
     """Set the threshold of a table from a file of questions; return the exit code.
 
     Raises:
@@ -28,8 +28,15 @@ def calibrate_table(path: Path, settings: SearchSettings, as_table: bool) -> int
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     with stream:
-        found = results(read_questions(stream, name=str(path)), settings)
-        supports = [(support(gather(read_question(one.query), one.hits)), is_answerable(one)) for one in found]
+        found = results(read_questions(stream, name=str(path), on_bad=bad), settings)
+        supports: list[tuple[float, bool]] = []
+        foreign = 0
+        for one in found:
+            answerable = is_answerable(one)
+            if one.hits and not is_comparable(one.query, one.hits):
+                foreign += 1  # never refused by its support
+            else:
+                supports.append((support(gather(read_question(one.query), one.hits)), answerable))
     made = calibrate(supports, THRESHOLD)
     record = to_json(made, settings.table)
     Table.open(settings.db, settings.table).keep_refusal(record)
@@ -38,6 +45,11 @@ def calibrate_table(path: Path, settings: SearchSettings, as_table: bool) -> int
     else:
         with output() as out:
             out.line(dumps(record))
+    if foreign:
+        note(
+            f"ragcli ask: {foreign} questions in another language than their passages were left out: whether they are"
+            " answered is for the model to say."
+        )
     if made.answerable < 20 or made.unanswerable < 20:
         note(
             f"ragcli ask: {made.answerable} answerable and {made.unanswerable} unanswerable questions are few; 50 of"

@@ -30,6 +30,7 @@ from ragcli.cli.modelling import (
     TimeoutOption,
     WindowOption,
 )
+from ragcli.cli.opening import leaving_at_once
 from ragcli.cli.options import DEFAULT_DB, DbOption, Device, DeviceOption, SearchMode, TableOption
 from ragcli.cli.query import ExpandOption, KOption, ModeOption, RerankOption, WhereOption
 from ragcli.cli.searching import SearchSettings
@@ -155,7 +156,8 @@ def chat(
     from ragcli.cli.chat_session import Session
 
     with ExitStack() as stack:
-        session = Session(settings, modelling, tooling, persona, verify, stack)
+        with leaving_at_once():
+            session = Session(settings, modelling, tooling, persona, verify, stack)
         if not private:
             _keep(session.conversation, table, go_on, conversation)
         if as_jsonl or not (is_terminal() and _stdin_is_terminal()):

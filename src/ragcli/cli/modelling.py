@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -136,7 +137,7 @@ class Modelling:
         """
         from ragcli.llms import Sampling
 
-        if self.temperature < 0:
+        if not 0 <= self.temperature < math.inf:
             raise UsageError(f"the temperature is {self.temperature:g}; it must not be negative.")
         if self.max_tokens < 1:
             raise UsageError(f"--max-tokens is {self.max_tokens}; it must be at least 1.")
@@ -157,7 +158,7 @@ class Modelling:
 
         if self.window is not None and self.window < 16:
             raise UsageError(f"--window is {self.window}; a prompt needs more tokens.")
-        if self.timeout <= 0:
+        if not 0 < self.timeout < math.inf:
             raise UsageError(f"--timeout is {self.timeout:g}; it must be above 0.")
         if self.concurrency is not None and self.concurrency < 1:
             raise UsageError(f"--concurrency is {self.concurrency}; it must be at least 1.")
@@ -198,7 +199,10 @@ class Modelling:
         from ragcli.answering import open_answerer
         from ragcli.cli.streams import show_log
 
+        if not self.llm.strip():
+            raise UsageError("-m names no model.", hint="Leave it out for the extractive answerer.")
         if self.llm == EXTRACTIVE:
+            self._refuse_model_flags()
             if tooling is not None and tooling.wanted:
                 raise UsageError("tools are for language models.", hint="Name one with -m, as in -m openai:qwen2.5.")
             return open_answerer(EXTRACTIVE, template=self.template_of(persona))
@@ -225,6 +229,19 @@ class Modelling:
             timeout=tooling.timeout,
             steps=tooling.steps,
         )
+
+    def _refuse_model_flags(self) -> None:
+        """See that nothing is asked of a model where there is none.
+
+        Raises:
+            UsageError: a flag is for language models.
+        """
+        given: dict[str, Any] = {"--adapter": self.adapter, "--quantize": self.quantize}
+        given |= {"--model-options": self.options, "--window": self.window}
+        for flag, value in given.items():
+            if value is not None:
+                raise UsageError(f"{flag} is for language models.", hint="Name one with -m, as in -m openai:qwen2.5.")
+        self.wish()  # a number out of range
 
 
 def text_or_file(given: str | None, option: str) -> str:

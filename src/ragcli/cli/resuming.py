@@ -1,7 +1,7 @@
 """``--resume FILE``: leave out what a file of answers has already.
 
-The answers go on to stdout; ``>> FILE`` appends them. Where a killed run left half a line at its end, and stdout is
-that file, the half is cut off, so that the file stays JSON Lines.
+The answers go on to stdout; ``>> FILE`` (or ``tee -a``) appends them. The half line that a killed run left at the end
+is cut off, so that the file stays JSON Lines.
 """
 
 from __future__ import annotations
@@ -46,12 +46,15 @@ def answered(path: Path) -> Counter[str]:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     end = whole(data, Answer)
-    if end < len(data):
-        if _is_stdout(path):
-            os.ftruncate(1, end)
-        note(f"ragcli ask: {path} ends with half a line, as a killed run leaves it; that question is asked again.")
-    elif data and not data.endswith(b"\n") and _is_stdout(path):
-        os.write(1, b"\n")
+    try:
+        if end < len(data):
+            os.truncate(path, end)
+            note(f"ragcli ask: {path} ended with half a line, as a killed run leaves it; that question is asked again.")
+        elif data and not data.endswith(b"\n"):
+            with path.open("ab") as stream:
+                stream.write(b"\n")
+    except OSError as error:
+        raise UsageError(f"{path} does not end with a whole line, and cannot be mended: {error.strerror}.") from error
     data = data[:end]
     return Counter(one.id for one in records(io.BytesIO(data), Answer, name=str(path)))
 

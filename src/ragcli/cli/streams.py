@@ -7,7 +7,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -164,10 +165,23 @@ def show_log(stage: str = "") -> None:
 
 
 def visible(name: str) -> str:
-    """Return a name fit for one line of a terminal: control characters and line ends are escaped."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+    """Return a name fit for one line of a terminal: what controls it is escaped, blanks of all kinds are shown as one.
+
+    Controls are line ends, escapes, lone surrogates and marks that turn the direction of writing.
+    """
+    return "".join(c if c.isprintable() else _VISIBLE.get(unicodedata.category(c), _escaped)(c) for c in name)
 
 
+def _escaped(char: str) -> str:
+    return repr(char)[1:-1]
+
+
+def _joining(char: str) -> str:
+    """Return a format character as it is where it only joins or breaks: within emoji, Indic and Persian words."""
+    return char if char in "\u200c\u200d" else _escaped(char)
+
+
+_VISIBLE: dict[str, Callable[[str], str]] = {"Zs": lambda _: " ", "Cf": _joining}
 _SAID = {"failed": "failed", "partial": "in part", "warning": "warning"}
 
 
@@ -182,11 +196,16 @@ def stage_report(stage: str, path: Path | None = None, also: OnLoss | None = Non
         also: is told each loss, too.
         keep: keep the losses.
     """
+    hints: set[str] = set()
 
     def on_loss(loss: Json) -> None:
         if loss["kind"] in _SAID:
             format_ = f" ({loss['format']})" if "format" in loss else ""
             note(f"ragcli {stage}: {_SAID[loss['kind']]}: {visible(loss['source'])}{format_}: {loss['reason']}")
+            hint = loss.get("hint")
+            if hint and hint not in hints:  # once, not with each of a thousand
+                hints.add(hint)
+                note(f"  hint: {hint}")
         if also is not None:
             also(loss)
 

@@ -15,7 +15,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ragcli.errors import MissingExtraError, ModelError
+from ragcli.errors import MissingExtraError, ModelError, UsageError
 from ragcli.jsonl import dumps, loads
 from ragcli.llms import toolprompt
 from ragcli.llms.protocols import Call, Completion, ContextError, Finish, Message, Options, Sampling
@@ -77,22 +77,32 @@ class GgufLLM:
         params.api_keys = [self._key]
         params.ui = False
         params.endpoint_slots = False
-        threads = self._options.pop("n_threads", None) or _threads()
+        threads = self._number("n_threads") or _threads()
         if threads is not None:
-            params.cpuparams.n_threads = int(threads)
-            params.cpuparams_batch.n_threads = int(threads)
-        if (layers := self._options.pop("n_gpu_layers", None)) is not None:
-            params.n_gpu_layers = int(layers)
+            params.cpuparams.n_threads = threads
+            params.cpuparams_batch.n_threads = threads
+        if (layers := self._number("n_gpu_layers")) is not None:
+            params.n_gpu_layers = layers
         if adapter is not None:
+            if not adapter.is_file():
+                raise UsageError(f"--adapter {adapter}: there is no such file.")
             params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
         try:
             self._server: Any = xllamacpp.Server(params)
         except (RuntimeError, ValueError, MemoryError) as error:
+            beside = f" with the adapter {adapter}" if adapter is not None else ""
             raise ModelError(
-                f"{path}: llama.cpp cannot load it: {' '.join(str(error).split()) or 'no reason given'}.",
+                f"{path}: llama.cpp cannot load it{beside} for a window of {params.n_ctx} tokens:"
+                f" {' '.join(str(error).split()) or 'no reason given'}.",
                 hint="Is it whole (ragcli download --verify), and is there memory for it (ragcli gpu-check)?",
             ) from error
         self._knows_tools: bool | None = None
+
+    def _number(self, name: str) -> int | None:
+        value = self._options.pop(name, None)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise UsageError(f"--model-options: {name} is {value!r}; it must be a whole number.")
+        return value
 
     @property
     def name(self) -> str:

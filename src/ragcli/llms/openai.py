@@ -1,15 +1,18 @@
 """Any endpoint that speaks OpenAI's protocol (``openai:NAME``), through the official client.
 
 OPENAI_BASE_URL and OPENAI_API_KEY say where and as whom: vLLM, llama-server, Ollama, DashScope, DeepSeek and the rest.
-The client asks again on 408, 409, 429 and 5xx, with growing waits and as long as ``Retry-After`` says. What servers do
-differently (``max_completion_tokens``, no ``stream_options``, no ``seed``) is learnt from their first refusal.
+It is asked again on 408, 409, 429 and 5xx and where it cannot be reached, with growing waits and as long as
+``Retry-After`` says, all within the time of the answer. What servers do differently (``max_completion_tokens``, no
+``stream_options``, no ``seed``) is learnt from their first refusal.
 """
 
 from __future__ import annotations
 
-import os
+import logging
+import random
 import re
 import socket
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -17,20 +20,23 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ragcli.errors import ModelError, RagcliError, RefusedError, ServiceError
+from ragcli.errors import RagcliError, RefusedError, RequestError, ServiceError
 from ragcli.llms import estimate
-from ragcli.llms.protocols import Call, Completion, ContextError, CutError, Finish, Message, Options, Sampling
+from ragcli.llms.address import read_address
+from ragcli.llms.openai_stream import Reader
+from ragcli.llms.protocols import Completion, ContextError, CutError, Message, Options, Sampling
+from ragcli.models.hubs.names import retry_after
 from ragcli.records import Json
 
-URL = "https://api.openai.com/v1"
 PARALLEL = 8
 TIMEOUT = 600.0  # seconds, of a whole answer
 _SILENCE = 120.0  # seconds without a byte
 _CONNECT = 10.0
-_TRIES = 5
+_TRIES = 6
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds between tries; doubled at each
+_END = object()
 
-# A server that goes on beyond the tokens it was asked for: a piece is a token or more, so that these are too many.
-_OVER = 64
+_log = logging.getLogger("ragcli")
 
 _TOO_LONG = re.compile(
     r"context.{0,20}(?:length|size|window)|exceed_context|maximum.{0,20}(?:tokens|length)|too many tokens|上下文|"
@@ -42,7 +48,12 @@ _WINDOW = re.compile(
     r"[^\d]{0,24}(\d[\d,]{2,})",
     re.IGNORECASE,
 )
-_UNSUPPORTED = re.compile(r"['\"`]?(max_tokens|temperature|seed|stop|stream_options)['\"`]?", re.IGNORECASE)
+_PARAMETER = re.compile(r"\b(max_tokens|temperature|seed|stop|stream_options)\b", re.IGNORECASE)
+_UNKNOWN = re.compile(
+    r"unsupported|unrecogni[sz]ed|unknown|unexpected|not (?:supported|permitted|allowed|valid)|does not support"
+    r"|invalid (?:parameter|argument|field)|extra (?:fields|inputs)|不支持",
+    re.IGNORECASE,
+)
 
 
 class OpenAILLM:
@@ -55,6 +66,7 @@ class OpenAILLM:
         options: further fields of the request, as ``{"top_p": .9}``.
 
     Raises:
+        UsageError: the address or the key cannot be one.
         ModelError: no key is given and the endpoint is OpenAI's own.
     """
 
@@ -62,18 +74,14 @@ class OpenAILLM:
         self, name: str, *, window: int | None = None, timeout: float = TIMEOUT, options: Options | None = None
     ) -> None:
         self.model = name
-        self.url = (os.environ.get("OPENAI_BASE_URL") or URL).rstrip("/")
-        key = os.environ.get("OPENAI_API_KEY", "")
-        if not key and self.url == URL:
-            raise ModelError(
-                f"openai:{name} needs a key.", hint="Set OPENAI_API_KEY, or OPENAI_BASE_URL for another endpoint."
-            )
-        self._key = key or "none"
+        self._address = read_address(name)
+        self.url = self._address.shown
         self._window = window
         self._timeout = timeout
         self._options = dict(options or {})
         self._unsupported: set[str] = set()
         self._client: Any = None
+        self._opening = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -103,58 +111,107 @@ class OpenAILLM:
         self, messages: Sequence[Message], sampling: Sampling, tools: Sequence[Json] = ()
     ) -> Generator[str, None, Completion]:
         """Yield the answer in pieces; see `ragcli.llms.LLM`."""
-        began = time.monotonic()
-        with self._errors():
-            chunks = self._open(messages, sampling, tools)
-        reader = _Reader(sampling.max_tokens)
+        ends = time.monotonic() + self._timeout
+        chunks = self._asked(messages, sampling, tools, ends)
+        reader = Reader(self.url, self.model, sampling.max_tokens)
+        late = threading.Event()
+        # Reading waits for a whole chunk: a server that sends comments alone would never come back.
+        watch = threading.Timer(max(ends - time.monotonic(), 0.01), _hang_up, (chunks.response, late))
+        watch.daemon = True
+        watch.start()
         try:
-            while True:
-                with self._errors(reading=True):
-                    chunk = next(chunks, None)
-                if chunk is None:
+            if "json" in chunks.response.headers.get("content-type", "").lower():
+                with self._errors(late, reading=True):
+                    piece = reader.whole(self._body_of(chunks.response))
+                if piece:
+                    yield piece
+                return reader.end()
+            while not reader.too_many:
+                with self._errors(late, reading=True):
+                    chunk = next(chunks, _END)
+                if chunk is _END:
                     break
                 piece = reader.take(chunk)
                 if piece:
                     yield piece
-                if reader.too_many:
-                    break
-                if time.monotonic() - began > self._timeout:
-                    raise ServiceError(
-                        f"{self.url}: the answer of {self.model} did not end within {self._timeout:g} seconds.",
-                        hint="Allow more with --timeout, or fewer tokens with --max-tokens.",
-                    )
+                if late.is_set():
+                    raise self._late()
         finally:
+            watch.cancel()
             with suppress(Exception):  # whatever closing a broken connection raises, the answer is over
                 chunks.close()
-        return reader.end(self)
+        if late.is_set():
+            raise self._late()
+        return reader.end()
 
     def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
             self._client.close()
 
-    def _open(self, messages: Sequence[Message], sampling: Sampling, tools: Sequence[Json]) -> Any:
+    def _body_of(self, response: Any) -> Any:
+        response.read()
+        return response.json()
+
+    def _late(self) -> ServiceError:
+        return ServiceError(
+            f"{self.url}: the answer of {self.model} did not end within {self._timeout:g} seconds.",
+            hint="Allow more with --timeout, or fewer tokens with --max-tokens.",
+        )
+
+    def _asked(self, messages: Sequence[Message], sampling: Sampling, tools: Sequence[Json], ends: float) -> Any:
+        """Send the request, again where that may help, until the time of the answer is over."""
+        self._open()
+        for attempt in range(1, _TRIES + 1):
+            wait = min(_FIRST_WAIT * 2 ** (attempt - 1), _LONGEST_WAIT) * (0.75 + random.random() / 4)
+            try:
+                with self._errors(None):
+                    return self._sent(messages, sampling, tools, ends)
+            except _AgainError as error:
+                after = error.after if error.after is not None else wait
+                if attempt == _TRIES or time.monotonic() + after >= ends:
+                    raise error.error from error
+                time.sleep(after)
+        raise RuntimeError("unreachable")
+
+    def _open(self) -> None:
+        import openai
+
+        with self._opening:
+            if self._client is None:
+                self._knock()
+                self._client = openai.OpenAI(base_url=self._address.url, api_key=self._address.key, max_retries=0)
+
+    def _sent(self, messages: Sequence[Message], sampling: Sampling, tools: Sequence[Json], ends: float) -> Any:
         """Send the request; leave out what the server says it does not know."""
         import openai
 
-        if self._client is None:
-            self._knock()
-            self._client = openai.OpenAI(
-                base_url=self.url,
-                api_key=self._key,
-                max_retries=_TRIES,
-                timeout=openai.Timeout(min(_SILENCE, self._timeout), connect=_CONNECT),
-            )
         while True:
+            left = max(ends - time.monotonic(), 0.01)
+            client = self._client.with_options(timeout=openai.Timeout(min(_SILENCE, left), connect=min(_CONNECT, left)))
             body = self._body(messages, sampling, tools)
             try:
-                return self._client.chat.completions.create(extra_body=self._options or None, **body)
+                return client.chat.completions.create(extra_body=self._options or None, **body)
             except openai.BadRequestError as error:
-                said = str(error)
-                named = next((m[1].lower() for m in _UNSUPPORTED.finditer(said) if m[1].lower() in body), None)
-                if named is None or named in self._unsupported or _TOO_LONG.search(said):
+                named = self._not_known(error, body)
+                if named is None:
                     raise
-                self._unsupported.add(named)
+                if named not in self._unsupported:
+                    self._unsupported.add(named)
+                    if named in ("stop", "seed", "temperature"):
+                        _log.info("%s does not know %s, which is left out from now on", self.url, named)
+
+    def _not_known(self, error: Any, body: Json) -> str | None:
+        """Return the parameter of the request that a server says it does not know."""
+        said = str(error)
+        if _TOO_LONG.search(said):
+            return None
+        told = error.body.get("param") if isinstance(error.body, dict) else None
+        if isinstance(told, str) and told in body and _PARAMETER.fullmatch(told):
+            return told
+        if not _UNKNOWN.search(said):
+            return None
+        return next((m[1].lower() for m in _PARAMETER.finditer(said) if m[1].lower() in body), None)
 
     def _knock(self) -> None:
         """See that somebody is there, where no proxy is between: the client would try for a quarter of a minute.
@@ -162,9 +219,10 @@ class OpenAILLM:
         Raises:
             RefusedError: nobody listens there.
         """
-        parts = urllib.parse.urlsplit(self.url)
+        parts = urllib.parse.urlsplit(self._address.url)
         host = parts.hostname or ""
-        if urllib.request.getproxies().get(parts.scheme) and not urllib.request.proxy_bypass(host):
+        proxies = urllib.request.getproxies()
+        if (proxies.get(parts.scheme) or proxies.get("all")) and not urllib.request.proxy_bypass(host):
             return
         try:
             port = parts.port or {"http": 80}.get(parts.scheme, 443)
@@ -190,13 +248,15 @@ class OpenAILLM:
             body["stop"] = list(sampling.stop)
         if tools:
             body["tools"] = list(tools)
-        if "max_tokens" in self._unsupported:
+        unsupported = set(self._unsupported)
+        if "max_tokens" in unsupported:
             body["max_completion_tokens"] = sampling.max_tokens
-        return {key: value for key, value in body.items() if key not in self._unsupported}
+        return {key: value for key, value in body.items() if key not in unsupported}
 
     @contextmanager
-    def _errors(self, *, reading: bool = False) -> Iterator[None]:
+    def _errors(self, late: threading.Event | None, *, reading: bool = False) -> Iterator[None]:
         """Turn what the client raises into the project's errors; ``reading``: the answer has begun."""
+        import httpx
         import openai
 
         try:
@@ -204,25 +264,39 @@ class OpenAILLM:
         except RagcliError:
             raise
         except openai.APITimeoutError as error:
-            raise ServiceError(
-                f"{self.url}: no answer within the time limit.", hint="Is the server running? --timeout allows more."
+            if reading:
+                raise CutError(f"{self.url}: the stream was cut: nothing came for {_SILENCE:g} seconds.") from error
+            raise _AgainError(
+                ServiceError(
+                    f"{self.url}: no answer within the time limit.",
+                    hint="Is the server running? --timeout allows more.",
+                )
             ) from error
-        except openai.APIConnectionError as error:
-            reason = str(error.__cause__ or error).rstrip(".")
+        except (openai.APIConnectionError, httpx.HTTPError, OSError) as error:
+            if late is not None and late.is_set():
+                raise self._late() from error
+            reason = self._address.clean(str(error.__cause__ or error)).rstrip(".")
             if reading:
                 raise CutError(f"{self.url}: the stream was cut: {reason}.") from error
-            raise ServiceError(
-                f"{self.url}: cannot be reached: {reason}.", hint="Check OPENAI_BASE_URL, and that the server runs."
-            ) from error
+            if "WRONG_VERSION_NUMBER" in reason or "record layer failure" in reason:
+                raise RefusedError(
+                    f"{self.url}: the server does not speak https: {reason}.", hint="Is it http:// in OPENAI_BASE_URL?"
+                ) from error
+            hint = "Check OPENAI_BASE_URL, and that the server runs."
+            raise _AgainError(ServiceError(f"{self.url}: cannot be reached: {reason}.", hint=hint)) from error
         except openai.APIStatusError as error:
-            raise self._refused(error) from error
+            refused = self._refused(error)
+            if error.status_code in (408, 409, 429) or error.status_code >= 500:
+                raise _AgainError(refused, retry_after(error.response.headers.get("Retry-After"))) from error
+            raise refused from error
         except openai.APIError as error:
-            raise CutError(f"{self.url}: the answer broke off: {error.message}") from error
-        except ValueError as error:
-            raise CutError(f"{self.url}: the stream holds what is no JSON: {error}.") from error
+            raise CutError(f"{self.url}: the answer broke off: {self._address.clean(error.message)}") from error
+        except (ValueError, AttributeError, TypeError) as error:
+            said = self._address.clean(str(error))
+            raise CutError(f"{self.url}: the stream holds what is no chunk: {said}.") from error
 
     def _refused(self, error: Any) -> RagcliError:
-        said = _words(error)
+        said = self._address.clean(_words(error))[:500] or "no reason given"
         status = error.status_code
         if status in (400, 413, 422) and _TOO_LONG.search(f"{said} {error}"):
             found = _WINDOW.search(said)
@@ -239,12 +313,13 @@ class OpenAILLM:
             hint = "Check OPENAI_API_KEY."
         elif status == 429 or status >= 500:
             hint = "Ask again later; --concurrency 1 asks more gently, and --resume goes on where this ended."
-        kind = RefusedError if status in (401, 403, 404) else ServiceError
+        refuses_all = status in (401, 403, 404)
+        kind = RefusedError if refuses_all else RequestError if status in (400, 413, 422) else ServiceError
         return kind(f"{self.url}: status {status}: {said}", hint=hint)
 
     def _listing(self) -> list[Json]:
         try:
-            return [one.model_dump() for one in self._client.with_options(max_retries=0, timeout=5).models.list()][:50]
+            return [one.model_dump() for one in self._client.with_options(timeout=5).models.list()][:50]
         except Exception:  # noqa: BLE001 - only to word a hint: whatever happens, the first error is the one to tell
             return []
 
@@ -262,85 +337,24 @@ class OpenAILLM:
         return None
 
 
-class _Reader:
-    """Puts the chunks of a stream together."""
+class _AgainError(Exception):
+    """What may be asked for again; ``after``: the seconds that the server asks to wait."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most + most // 2 + _OVER
-        self._pieces: list[str] = []
-        self._calls: dict[int, Call] = {}
-        self._places: dict[int, int] = {}  # of a server's index, the call that it stands for now
-        self._ids: dict[int, str] = {}  # that the server gave
-        self._finish: str | None = None
-        self._usage: Json = {}
+    def __init__(self, error: RagcliError, after: float | None = None) -> None:
+        super().__init__(error.message)
+        self.error, self.after = error, after
 
-    @property
-    def too_many(self) -> bool:
-        """Whether the server goes on beyond what it was asked for."""
-        return len(self._pieces) > self._most
 
-    def take(self, chunk: Any) -> str:
-        """Return the text of a chunk."""
-        if chunk.usage is not None:
-            self._usage = {
-                "prompt_tokens": chunk.usage.prompt_tokens,
-                "completion_tokens": chunk.usage.completion_tokens,
-            }
-        for choice in chunk.choices or ():
-            if choice.finish_reason:
-                self._finish = choice.finish_reason
-            delta = choice.delta
-            for call in (delta.tool_calls if delta else None) or ():
-                self._take_call(call)
-            if delta and delta.content:
-                self._pieces.append(delta.content)
-                return str(delta.content)
-        return ""
-
-    def _take_call(self, part: Any) -> None:
-        """Add a part of a call; some servers give every call the index 0, and each an id of its own."""
-        index = part.index if part.index is not None else len(self._calls)
-        at = self._places.get(index, index)
-        known = self._calls.get(at)
-        if known is not None and part.id and self._ids.get(at) not in (None, part.id):
-            known, at = None, max(self._calls) + 1
-        self._places[index] = at
-        if known is None:
-            known = {"id": f"call_{at}", "type": "function", "function": {"name": "", "arguments": ""}}
-            self._calls[at] = known
-        if part.id:
-            known["id"] = self._ids[at] = part.id
-        if part.function is not None:
-            name = part.function.name or ""
-            if name != known["function"]["name"]:  # some repeat it with every part
-                known["function"]["name"] += name
-            known["function"]["arguments"] += part.function.arguments or ""
-
-    def end(self, llm: OpenAILLM) -> Completion:
-        """Return the whole answer.
-
-        Raises:
-            CutError: the server did not say that it was at its end.
-            ModelError: a filter ended it.
-        """
-        if self._finish is None and not self.too_many:
-            raise CutError(
-                f"{llm.url}: the stream of {llm.model} was cut after {len(self._pieces)} pieces.",
-                hint="Ask again; --resume goes on where this ended.",
-            )
-        if self._finish == "content_filter":
-            raise ModelError(f"{llm.url}: the endpoint's content filter ended the answer of {llm.model}.")
-        calls = tuple(call for _, call in sorted(self._calls.items()) if call["function"]["name"])
-        finish: Finish = "tool_calls" if calls else "stop" if self._finish in ("stop", "eos", "end_turn") else "length"
-        if not calls and self._finish in ("tool_calls", "function_call"):
-            finish = "stop"
-        return Completion(text="".join(self._pieces), finish=finish, usage=self._usage, tool_calls=calls)
+def _hang_up(response: Any, late: threading.Event) -> None:
+    """End a connection under whoever reads it: closing alone would leave him waiting."""
+    late.set()
+    with suppress(Exception):  # it may just have ended by itself
+        connection = response.extensions["network_stream"].get_extra_info("socket")
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _words(error: Any) -> str:
-    """Return what a server says is wrong, on one line."""
+    """Return what a server says is wrong."""
     body = error.body
     said = body.get("message") if isinstance(body, dict) else None
-    if not said:
-        said = error.response.text
-    return " ".join(str(said).split())[:500] or "no reason given"
+    return str(said or error.response.text)

@@ -62,6 +62,11 @@ def open_llm(name: str, wish: Wish | None = None) -> LLM:
         return _llamaindex(name.removeprefix(LLAMAINDEX), wish)
     path = Path(name).expanduser()
     if name.lower().endswith(GGUF):
+        if path.is_dir():
+            files = gguf_files(path)
+            if not files:
+                raise ModelError(f"{name} is a folder, and holds no GGUF model.")
+            return _gguf(_best(files, name), path.name, wish)
         if not path.is_file():
             raise ModelError(
                 f"there is no file {name}.",
