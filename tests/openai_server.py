@@ -32,6 +32,8 @@ class Say:
     wait: float = 0.0  # seconds before the first piece
     between: float = 0.0  # seconds between pieces
     deltas: Sequence[Json] = ()  # other deltas, before the pieces
+    raws: Sequence[bytes] = ()  # bytes of the stream as they are, before the pieces
+    comments: bool = False  # nothing but comments, for ever
 
 
 Script = Callable[[Json, int], "Say | tuple[int, Any, dict[str, str]]"]
@@ -98,6 +100,11 @@ class Endpoint:
                 self.event(self.chunk({"role": "assistant", "content": ""}))
                 for delta in said.deltas:
                     self.event(self.chunk(delta))
+                for data in said.raws:
+                    self.raw(data)
+                while said.comments:
+                    self.raw(b": keep-alive\n\n")
+                    time.sleep(0.1)
                 sent = 0
                 while True:
                     for piece in said.pieces:

@@ -138,13 +138,13 @@ class AgentAnswerer(ModelAnswerer):
         for attempt in range(_TRIES):
             prepared = self.prepare(asked, most, gated=False)
             assert prepared.fitted is not None
-            state = _State(list(prepared.fitted.messages), list(prepared.fitted.hits))
+            state, known = _State(list(prepared.fitted.messages), list(prepared.fitted.hits)), self.llm.window
             try:
                 return prepared, state, self._complete(state, on_text, self._schemas)
             except ContextError as error:
                 if attempt == _TRIES - 1:
                     raise
-                most = self._shorter(state.messages, error)
+                most = self._shorter(state.messages, error, known)
         raise RuntimeError("unreachable")
 
     def _complete(self, state: _State, on_text: OnText | None, tools: Sequence[Json]) -> Completion:

@@ -79,13 +79,13 @@ class ModelAnswerer:
                     on_text(prepared.refused.text)
                 return prepared.refused
             assert prepared.fitted is not None
-            messages = prepared.fitted.messages
+            messages, known = prepared.fitted.messages, self.llm.window
             try:
                 return self.conclude(prepared, self._written(messages, on_text))
             except ContextError as error:
                 if attempt == _TRIES - 1:
                     raise
-                prepared = self.prepare(asked, self._shorter(messages, error))
+                prepared = self.prepare(asked, self._shorter(messages, error, known))
         raise RuntimeError("unreachable")
 
     def replies(self, many: Sequence[Asked]) -> list[Reply | RagcliError]:
@@ -222,10 +222,19 @@ class ModelAnswerer:
     def _count(self, messages: Sequence[Message]) -> int:
         return self.llm.count(messages)
 
-    def _shorter(self, messages: Sequence[Message], error: ContextError) -> int:
-        """Return how many tokens of ours a prompt may have, after one that was too long there."""
+    def _shorter(self, messages: Sequence[Message], error: ContextError, known: int | None) -> int:
+        """Return how many tokens of ours a prompt may have, after one that was too long there.
+
+        Args:
+            messages: the prompt.
+            error: what the endpoint said.
+            known: the window that was known before: where it is now, the answer that is asked for may have been what
+                was too long, and is bounded by it from now on.
+        """
         ours = self._count(messages)
         room = self._room(error.window)
+        if known is None and room is not None and not error.tokens and ours <= room:
+            return room
         if room is not None and error.tokens:
             return min(int(ours * room / error.tokens * 0.95), ours - 1)
         if room is not None and room < ours:
