@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -303,3 +304,130 @@ def test_a_chat_calls_functions(kb: Path, tmp_path: Path) -> None:
     assert made["calls"][0]["result"] == "order A17 was shipped on 2026-11-03"
     assert made["problems"] == []
     assert "state(" in done.stderr.decode()
+
+
+@pytest.mark.parametrize("text", ["my only notes", '{"a": 1}', "x" * 50])
+def test_a_file_that_is_no_conversation_is_left_as_it_is(kb: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "notes.txt").write_text(text)
+    done = talk(kb, PHONE, args=("--conversation", tmp_path / "notes.txt"))
+    assert done.returncode in (1, 2)
+    loaded = talk(kb, PHONE, {"command": "load", "value": str(tmp_path / "notes.txt")}, "平板电脑呢？")
+    assert [one["type"] for one in lines(loaded.stdout)] == ["answer", "error", "answer"]
+    assert lines(loaded.stdout)[2]["how"] == "terms"  # the talk goes on
+    saved = talk(kb, PHONE, {"command": "save", "value": str(tmp_path / "notes.txt")})
+    assert lines(saved.stdout)[1]["type"] == "error"
+    assert (tmp_path / "notes.txt").read_text() == text
+
+
+def test_the_last_conversation_is_that_of_this_table(kb: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "ragcli" / "chats"
+    folder.mkdir(parents=True)
+    turn = lines(talk(kb, PHONE).stdout)[0]
+    for at, name in enumerate(["kb-20260930-101010-001", "kb-20261001-101010-002", "kb-hr-20261201-101010-003"]):
+        (folder / f"{name}.jsonl").write_bytes(jsonl({**turn, "question": f"{name}？"}))
+        os.utime(folder / f"{name}.jsonl", (1_000_000 + at, 1_000_000 + at))
+    done = talk(kb, "平板电脑呢？", args=("-c",), XDG_STATE_HOME=str(tmp_path))
+    assert "kb-20261001-101010-002.jsonl" in done.stderr.decode()
+    assert len(lines((folder / "kb-20261001-101010-002.jsonl").read_bytes())) == 2
+
+
+def test_what_is_loaded_is_kept_with_what_follows(kb: Path, tmp_path: Path) -> None:
+    kept = str(tmp_path / "talk.jsonl")
+    talk(kb, PHONE, {"command": "save", "value": kept})
+    state = {"XDG_STATE_HOME": str(tmp_path)}
+    leave = "How many days of paid leave do employees get?"
+    run(
+        "chat", "-t", "kb", "-d", kb, cwd=ROOT, **state,
+        stdin=jsonl({"question": leave}, {"command": "load", "value": kept}, {"question": "平板电脑呢？"}),
+    )  # fmt: skip
+    talks = [
+        [one["question"] for one in lines(path.read_bytes())] for path in (tmp_path / "ragcli" / "chats").iterdir()
+    ]
+    assert sorted(talks) == sorted([[leave], [PHONE, "平板电脑呢？"]])
+
+
+def test_an_answer_that_cannot_be_kept_is_given_all_the_same(kb: Path, tmp_path: Path) -> None:
+    (tmp_path / "ragcli").write_text("a file where the folder should be")
+    done = run("chat", "-t", "kb", "-d", kb, stdin=f"{PHONE}\n".encode(), cwd=ROOT, XDG_STATE_HOME=str(tmp_path))
+    assert "二十四个月" in lines(done.stdout)[0]["answer"]
+    assert "cannot be kept" in done.stderr.decode()
+
+
+def test_odd_keys_and_commands_cost_no_line(kb: Path) -> None:
+    rows = [
+        {"question": PHONE, "on_text": 1, "id_": "x", "self": 1, "support": "high", "extra": 2},
+        {"text": PHONE, "question": 5},
+        {"command": "load", "value": "a\0b"},
+        {"command": "k", "value": "0", "id": "c1"},
+        {"id": "e1", "nothing": 1},
+    ]
+    done = talk(kb, *rows)
+    made = lines(done.stdout)
+    assert [one["type"] for one in made] == ["answer", "answer", "error", "error", "error"]
+    assert made[0]["on_text"] == 1
+    assert isinstance(made[0]["support"], float)  # what ragcli found, not what was given
+    assert made[3]["id"] == "c1"
+    assert made[4]["id"] == "e1"
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"support": "high"},
+        {"hits": [1]},
+        {"hits": [{}]},
+        {"prompt": 5},
+        {"threshold": "x", "support": 0.1},
+        {"how": "magic"},
+    ],
+)
+def test_odd_turns_are_no_conversation(kb: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    turn = lines(talk(kb, PHONE).stdout)[0]
+    (tmp_path / "talk.jsonl").write_bytes(jsonl({**turn, **change}))
+    done = talk(kb, args=("--conversation", tmp_path / "talk.jsonl"))
+    assert done.returncode == 1
+    assert "not as ragcli chat keeps it" in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("before", "question", "held"),
+    [
+        (PHONE, "When must overtime that is planned be agreed?", "agreed"),
+        (PHONE, "and overtime?", "vertime"),
+        ("How many days of paid leave do employees get?", "手机呢？", "手机"),
+        (PHONE, "你是谁？", None),
+        (PHONE, "公司其他产品的价格？", None),
+        (PHONE, "怎么申请贷款？", None),
+        (PHONE, "它的保修期从哪天算起？", "购买之日"),
+    ],
+)
+def test_a_new_topic_is_not_answered_with_the_old_one(kb: Path, before: str, question: str, held: str | None) -> None:
+    made = lines(talk(kb, before, question).stdout)[1]
+    assert made["refused"] is (held is None), made["answer"]
+    assert held is None or held in made["answer"]
+
+
+@pytest.mark.parametrize("said", ["ok thanks!", "Thank you so much", "谢谢你的帮助", "好", "嗯嗯", "hello there", "👍"])
+def test_small_talk_is_no_question(kb: Path, said: str) -> None:
+    made = lines(talk(kb, said).stdout)[0]
+    assert made["small_talk"]
+    assert not made["refused"]
+
+
+def test_an_interrupt_of_a_command_goes_on_with_the_chat(kb: Path, tmp_path: Path) -> None:
+    (tmp_path / "slowllm.py").write_text("import time\ntime.sleep(20)\n")
+    terminal = Terminal(kb, tmp_path, PYTHONPATH=str(tmp_path))
+    terminal.child.expect_exact("/help shows the commands")
+    terminal.child.send("/model llamaindex:slowllm.X\r")
+    time.sleep(1.5)
+    terminal.child.sendintr()
+    terminal.child.expect_exact("(stopped)")
+    terminal.say(PHONE, "二十四个月")
+    terminal.child.send("/model " + "x" * 400 + "\r")
+    terminal.child.expect_exact("there is no model")
+    time.sleep(1)  # until it reads again
+    terminal.child.sendeof()
+    terminal.child.expect(pexpect.EOF)
+    terminal.child.close()
+    assert terminal.child.exitstatus == 0

@@ -116,10 +116,15 @@ def standalone(question: str, before: Sequence[Before], llm: LLM | None) -> list
 
 def is_about(text: str, question: str) -> bool:
     """Whether an answer speaks of what a question asks: of one of its own words, if it has any."""
-    asked = terms(question, question=True)
-    own = {term for term in asked.strong if grammar(term)} or asked.weak
+    own = _own(question)
     said = terms(text)
     return not own or bool(own & (said.strong | said.weak))
+
+
+def _own(question: str) -> frozenset[str]:
+    """Return the words of a question that mean something by themselves."""
+    asked = terms(question, question=True)
+    return frozenset(term for term in asked.strong if grammar(term)) or asked.weak
 
 
 def _keeps(text: str, question: str, before: Sequence[Before]) -> bool:
@@ -148,4 +153,4 @@ def _with_terms(question: str, before: Sequence[Before]) -> list[Standalone]:
     if _ELIDES.search(question):
         return [joined, plain] if asked.strong else [joined]
     few = len(words) + len(asked.strong - set(words)) // 2 < _FEW
-    return [plain, joined, plain] if few else [plain]
+    return [plain, joined, plain] if few and _own(question) else [plain]
