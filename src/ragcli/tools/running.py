@@ -44,7 +44,10 @@ def run(tool: Tool, arguments_json: str, *, timeout: float = TIMEOUT, most: int 
 
 def describe(error: BaseException) -> str:
     """Return the type and the message of an error, for a model."""
-    message = str(error).strip()
+    try:
+        message = str(error).strip()
+    except Exception:  # noqa: BLE001  an error's own code may fail
+        message = ""
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
