@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from conftest import environment
 from ragcli.errors import UsageError
 from ragcli.tools import load_tools, run, schema, unique
-from ragcli.tools.naming import valid_name
-from ragcli.tools.running import cut
+from ragcli.tools.naming import RESERVED, valid_name
+from ragcli.tools.running import cut, one_line
 from tools_calling import SERVER, call
 from tools_service import Service
 
@@ -36,7 +36,7 @@ def test_a_box_holds_the_tools_of_all_sources_and_nothing_vanishes(service: Serv
     path.write_text("def stock(x: int) -> int:\n    '''Mine.'''\n    return x\ndef broken() -> str:\n    return 'no'\n")
     with load_tools([str(path), f"{service.url}/openapi.json"], [" ".join(SERVER)]) as box:
         names = [one.name for one in box.tools]
-        assert len(names) == len(set(names)) == 2 + 15 + 7
+        assert len(names) == len(set(names)) == 2 + 16 + 7
         tools = {one.name: one for one in box.tools}
         assert call(tools["stock"], x=3).text == "3"
         assert call(tools["stock_2"], article="灯").text == "北京的灯还有 7 件"
@@ -67,13 +67,26 @@ def test_a_description_is_cut_to_what_openai_takes() -> None:
     assert len(schema(Named("x", "长" * 2000))["function"]["description"]) == 1024
 
 
-@given(st.lists(st.sampled_from(["a", "a_2", "a_3", "b", "x" * 64])))
+@given(st.lists(st.sampled_from(["a", "a_2", "a_3", "b", "x" * 64, RESERVED, f"{RESERVED}_2"])))
 def test_every_tool_gets_a_name_of_its_own(names: list[str]) -> None:
     made = [one.name for one in unique([Named(name) for name in names])]
+    assert RESERVED not in made
     assert len(set(made)) == len(names)
     assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", one) for one in made)
-    if len(set(names)) == len(names):
+    if len(set(names)) == len(names) and RESERVED not in names:
         assert made == names
+
+
+def test_no_tool_has_the_name_of_the_agents_own_search() -> None:
+    assert RESERVED == "search_documents"
+    (made,) = unique([Named(RESERVED, "Mine.")])
+    assert (made.name, made.description) == (f"{RESERVED}_2", "Mine. (from here)")
+
+
+@given(st.text())
+def test_foreign_text_is_shown_on_one_line_without_control_characters(text: str) -> None:
+    assert re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]", one_line(text)) is None
+    assert one_line("坏\x1b[2J 的\u3000钥匙\n") == "坏\\x1b[2J 的 钥匙"
 
 
 @given(st.text(min_size=1))

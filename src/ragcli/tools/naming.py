@@ -11,6 +11,7 @@ from ragcli.records import Json, content_id
 from ragcli.tools.protocols import Tool
 
 LONGEST = 64
+RESERVED = "search_documents"  # the agent's own search
 _ODD = re.compile(r"[^a-zA-Z0-9_-]+")
 _MARK = 6  # hexadecimal digits that tell names apart after what models cannot write has gone
 
@@ -62,15 +63,15 @@ class _Renamed:
 def unique(tools: Sequence[Tool]) -> list[Tool]:
     """Return the same tools, in order, each with a name of its own.
 
-    The first of several keeps its name, the others get ``_2``, ``_3``, …; the descriptions of all say where they come
-    from.
+    The first of several keeps its name, the others get ``_2``, ``_3``, …, as does one with the reserved name; the
+    descriptions of all say where they come from.
     """
     count = Counter(tool.name for tool in tools)
     taken = set(count)
-    seen: set[str] = set()
+    seen = {RESERVED}
     out: list[Tool] = []
     for tool in tools:
-        if count[tool.name] == 1:
+        if count[tool.name] == 1 and tool.name != RESERVED:
             out.append(tool)
             continue
         name, number = tool.name, 1
