@@ -133,6 +133,11 @@ def test_no_more_than_a_mebibyte_is_read(http: dict[str, Tool]) -> None:
     assert outcome.text.endswith("长\n[… the response is longer; the rest was not read …]")
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "rot13", "hex", "zlib", "idna", "undefined", "nonsense"])
+def test_a_response_with_an_odd_charset_is_read_as_utf8(http: dict[str, Tool], charset: str) -> None:
+    assert call(http["charset"], name=charset).text == "库存"
+
+
 def test_redirects_are_followed_on_the_same_host_only(service: Service, http: dict[str, Tool]) -> None:
     assert json.loads(call(http["redirect"], where="here").text)["path"] == "/api/orders/7"
     outcome = call(http["redirect"], where="there")

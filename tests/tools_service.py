@@ -89,6 +89,7 @@ def document(servers: list[dict]) -> dict:
             },
             "/upload": {"post": {"operationId": "upload", "requestBody": body(TEXT, "multipart/form-data")}},
             "/other": {"get": {"operationId": "other", "parameters": [{"$ref": "other.json#/x"}]}},
+            "/charset/{name}": {"get": {"operationId": "charset", "parameters": [parameter("name", "path", TEXT)]}},
             "/to/{where}": {"get": {"operationId": "redirect", "parameters": [parameter("where", "path", TEXT)]}},
             **{f"/{name}": operation for name, operation in simple.items()},
         },
@@ -151,6 +152,8 @@ class Service:
                     self.answer(200, "长" * 1_000_000)
                 elif path == "/empty":
                     self.answer(204, "")
+                elif path.startswith("/charset/"):
+                    self.answer(200, "库存", f"text/plain; charset={path.rpartition('/')[2]}")
                 elif path == "/image":
                     self.answer(200, "x" * 1234, "image/png")
                 elif path.startswith("/to/"):

@@ -171,12 +171,24 @@ def _text(response: Response) -> str:
     if response.kind and not charset and not _TEXT.match(response.kind):
         size = f"{len(response.body)} bytes" if response.whole else f"over {len(response.body)} bytes"
         return f"[{response.kind.split(';')[0]}, {size}]"
-    try:
-        decoder = codecs.getincrementaldecoder(charset[1] if charset else "utf-8")("replace")
-    except LookupError:  # a charset that Python does not know
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    text = decoder.decode(response.body, final=response.whole)  # the last character may have been cut
+    text = _decoded(response.body, charset[1] if charset else "utf-8", whole=response.whole)
     return text if response.whole else f"{text}\n[… the response is longer; the rest was not read …]"
+
+
+def _decoded(body: bytes, charset: str, *, whole: bool) -> str:
+    """Return bytes as text, what does not fit as U+FFFD; as UTF-8 where the charset is none.
+
+    Where they are not the whole, the last character may have been cut, and is left out.
+    """
+    try:
+        # hex, rot13 and zlib are codecs too, but not from bytes to text; nothing public says so
+        if codecs.lookup(charset)._is_text_encoding:
+            return codecs.getincrementaldecoder(charset)("replace").decode(
+                body, final=whole
+            )  # it may end in the middle
+    except Exception:  # noqa: BLE001  a charset that Python does not know, or whose codec cannot replace (idna)
+        pass
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(body, final=whole)
 
 
 def fetch(

@@ -10,6 +10,7 @@ import json
 import time
 from itertools import islice
 from typing import Any
+from unicodedata import category
 
 from ragcli.jsonl import clean, clean_tree
 from ragcli.records import Json
@@ -49,6 +50,11 @@ def describe(error: BaseException) -> str:
     except Exception:  # noqa: BLE001  an error's own code may fail
         message = ""
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def one_line(text: str) -> str:
+    """Return foreign text fit for a sentence that people read in a terminal: one line, control characters escaped."""
+    return "".join(c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in " ".join(text.split()))
 
 
 def cut(text: str, most: int) -> tuple[str, int]:
