@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -22,9 +23,10 @@ from typing import IO, Any
 from ragcli.errors import UsageError
 from ragcli.records import Json
 from ragcli.tools.protocols import Tool, ToolError, ToolTimeoutError
+from ragcli.tools.running import one_line
 
 START = 60.0  # seconds that a file may take to be imported
-_COMMAND = "import sys; sys.path[:] = sys.argv[2:]; from ragcli.tools.worker import main; main(sys.argv[1])"
+_COMMAND = "import sys; sys.path[:] = sys.argv[3:]; from ragcli.tools.worker import main; main(*sys.argv[1:3])"
 _OWN_GROUP = os.name == "posix"
 _SLICE = 0.2  # seconds after which a process that does not answer is seen to have ended
 
@@ -59,14 +61,16 @@ class Functions:
 
     Args:
         path: the file. It is imported in a process of its own, which ends with this one.
+        choose: patterns of names; none of them means all functions.
         start: seconds that the import may take.
 
     Raises:
-        UsageError: no such file; it cannot be imported; it has no functions, or one whose hints have no JSON form.
+        UsageError: no such file; it cannot be imported; it has no such functions, or one whose hints have no JSON form.
     """
 
-    def __init__(self, path: str | Path, *, start: float = START) -> None:
+    def __init__(self, path: str | Path, *, choose: Sequence[str] = (), start: float = START) -> None:
         self.path = Path(path)
+        self._choose = json.dumps(list(choose))
         self._start = start
         self._lock = threading.Lock()
         self._child: _Child | None = None
@@ -133,7 +137,7 @@ class Functions:
         Raises:
             UsageError: the file cannot be imported or used.
         """
-        child = _Child(self.path.absolute())
+        child = _Child(self.path.absolute(), self._choose)
         try:
             reply = child.receive(self._start)
         except queue.Empty:
@@ -147,7 +151,7 @@ class Functions:
         if "fault" in reply:
             child.end()
             at = f"{self.path}:{reply['line']}" if reply["line"] else f"{self.path}"
-            raise UsageError(f"{at}: {reply['fault']}", hint=reply["hint"] or None)
+            raise UsageError(one_line(f"{at}: {reply['fault']}"), hint=one_line(reply["hint"]) or None)
         return child, reply["tools"]
 
     def _end(self) -> None:
@@ -159,9 +163,9 @@ class Functions:
 class _Child:
     """One process that has imported the file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, choose: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, str(path), *sys.path],
+            [sys.executable, "-c", _COMMAND, str(path), choose, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=_OWN_GROUP,  # so that what functions start can be ended with them

@@ -21,13 +21,19 @@ from types import ModuleType
 from typing import IO, Any
 
 from ragcli.records import Json
+from ragcli.tools.naming import Choice, valid_name
 from ragcli.tools.running import cut, describe
 
 MOST = 32 << 20  # characters of a result that are handed on
 
 
-def main(path: str) -> None:
-    """Import a file, say which tools it has, and call them until stdin ends."""
+def main(path: str, choose: str) -> None:
+    """Import a file, say which tools it has, and call them until stdin ends.
+
+    Args:
+        path: of the file.
+        choose: patterns of names as a JSON list; an empty one means all functions.
+    """
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started this process says when it ends
     requests = os.fdopen(os.dup(0), "rb")
@@ -39,20 +45,20 @@ def main(path: str) -> None:
     sys.stdout = sys.stderr
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
-    functions = _open(path, replies)
+    functions = _open(path, json.loads(choose), replies)
     while functions is not None:
         request = json.loads(waiting.get())
         _send(replies, {"id": request["id"], **_call(functions.get(request["name"]), request)})
 
 
-def _open(path: str, replies: IO[bytes]) -> dict[str, Any] | None:
+def _open(path: str, choose: list[str], replies: IO[bytes]) -> dict[str, Any] | None:
     """Import a file and send its tools, or what is wrong with it; return the functions by name."""
     from ragcli.tools.signatures import UnfitError
 
     try:
         module = _import(Path(path))
         try:
-            functions = _read(module)
+            functions = _read(module, Choice(choose))
         except UnfitError:
             raise
         except BaseException as error:  # what stands in the file may raise wherever it is looked at
@@ -96,7 +102,7 @@ def _import(path: Path) -> ModuleType:
     return module
 
 
-def _read(module: ModuleType) -> dict[str, Any]:
+def _read(module: ModuleType, choice: Choice) -> dict[str, Any]:
     """Return a module's public functions by their names as tools.
 
     Raises:
@@ -126,8 +132,12 @@ def _read(module: ModuleType) -> dict[str, Any]:
     for name in marked:
         if name not in found:
             raise UnfitError(f"READ_ONLY names {name}, which is none of its tools.")
+    chosen = {name: value for name, value in found.items() if choice.takes(name, valid_name(name))}
+    fault = choice.fault()
+    if fault:
+        raise UnfitError(fault[0], hint=fault[1])
     functions: dict[str, Any] = {}
-    for name, value in found.items():
+    for name, value in chosen.items():
         function = read(value, read_only=name in marked or getattr(value, "read_only", False) is True)
         if function.name in functions:
             raise UnfitError(
