@@ -6,6 +6,8 @@ import json
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 TEXT = {"type": "string"}
@@ -99,6 +101,17 @@ def document(servers: list[dict]) -> dict:
             "schemas": {"Order": order, "Line": line},
         },
     }
+
+
+def small(server: str | None, name: str = "look", **more: Any) -> dict:
+    """An OpenAPI document with one operation."""
+    servers = {} if server is None else {"servers": [{"url": server}]}
+    return {"openapi": "3.0.3", "paths": {f"/{name}": {"get": {"operationId": name}}}, **servers, **more}
+
+
+def written(path: Path, value: dict) -> str:
+    path.write_text(json.dumps(value), encoding="utf-8")
+    return str(path)
 
 
 class Service:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ragcli.errors import UsageError
-from ragcli.tools.credentials import is_url
+from ragcli.tools.credentials import MCP_AUTHORIZATION, Secret, is_url, origin
 from ragcli.tools.naming import unique
 from ragcli.tools.protocols import Source, Tool
 
@@ -57,7 +57,7 @@ def load_tools(
     Args:
         specs: ``FILE.py``: its functions; ``FILE.json``, ``.yaml``, ``.yml`` or a URL: an OpenAPI document. Behind a
             ``#`` stand names or patterns (``get*``), with commas between, of those that are wanted.
-        mcp: commands that start MCP servers.
+        mcp: commands that start MCP servers, or their URLs.
         on_skipped: is told at once what `Toolbox.notes` holds afterwards.
 
     Raises:
@@ -74,6 +74,7 @@ def load_tools(
         if on_skipped is not None:
             on_skipped(reason)
 
+    _check_mcp([one for one in mcp if is_url(one)])
     chosen = [_chosen(spec) for spec in specs]
     documents = [source for source, _ in chosen if _is_document(source)]
     with ExitStack() as opened:
@@ -121,6 +122,14 @@ def _chosen(spec: str) -> tuple[str, list[str]]:
     if not wanted:
         raise UsageError(f"--tools {spec}: no names stand behind the #.", hint=f"--tools {source}#NAME,NAME")
     return source, wanted
+
+
+def _check_mcp(urls: Sequence[str]) -> None:
+    """See that the servers' token is for one of them, before any is called."""
+    try:
+        Secret(MCP_AUTHORIZATION).bind(map(origin, urls))
+    except ValueError:
+        return  # said where the URL is opened
 
 
 def _exists(name: str) -> bool:
