@@ -1,6 +1,7 @@
-"""A real MCP server over stdio for the tests, made with the package mcp; its argument says how it behaves.
+"""A real MCP server for the tests, made with the package mcp; its argument says how it behaves.
 
-``tools``: one tool of each kind. ``pages``: many tools, three a page. ``none``: no tools.
+Over stdio ``tools``: one tool of each kind. ``pages``: many tools, three a page. ``none``: no tools. Over streamable
+HTTP ``http``: the tools again, on a free port of 127.0.0.1, which is printed; a second argument is the token it wants.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import socket
 import sys
 import time
 
@@ -92,6 +94,25 @@ async def pages() -> None:
         await paged.run(reading, writing, paged.create_initialization_options())
 
 
+def serve(token: str) -> None:
+    """Serve the tools over streamable HTTP; print the port."""
+    import uvicorn
+
+    app = server.streamable_http_app()
+
+    async def guarded(scope, receive, send) -> None:
+        if scope["type"] == "http" and token and (b"authorization", token.encode()) not in scope["headers"]:
+            await send({"type": "http.response.start", "status": 401, "headers": []})
+            await send({"type": "http.response.body", "body": b"no token"})
+            return
+        await app(scope, receive, send)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        sys.stdout.write(f"{listening.getsockname()[1]}\n")
+        sys.stdout.flush()
+        uvicorn.Server(uvicorn.Config(guarded, log_level="critical", lifespan="on")).run([listening])
+
+
 if __name__ == "__main__":
     how = sys.argv[1] if len(sys.argv) > 1 else "tools"
     if how == "tools":
@@ -99,5 +120,7 @@ if __name__ == "__main__":
         server.run()
     elif how == "pages":
         asyncio.run(pages())
+    elif how == "http":
+        serve(sys.argv[2] if len(sys.argv) > 2 else "")
     else:
         MCPServer("empty").run()

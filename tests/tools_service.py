@@ -6,6 +6,8 @@ import json
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 TEXT = {"type": "string"}
@@ -89,6 +91,7 @@ def document(servers: list[dict]) -> dict:
             },
             "/upload": {"post": {"operationId": "upload", "requestBody": body(TEXT, "multipart/form-data")}},
             "/other": {"get": {"operationId": "other", "parameters": [{"$ref": "other.json#/x"}]}},
+            "/charset/{name}": {"get": {"operationId": "charset", "parameters": [parameter("name", "path", TEXT)]}},
             "/to/{where}": {"get": {"operationId": "redirect", "parameters": [parameter("where", "path", TEXT)]}},
             **{f"/{name}": operation for name, operation in simple.items()},
         },
@@ -98,6 +101,17 @@ def document(servers: list[dict]) -> dict:
             "schemas": {"Order": order, "Line": line},
         },
     }
+
+
+def small(server: str | None, name: str = "look", **more: Any) -> dict:
+    """An OpenAPI document with one operation."""
+    servers = {} if server is None else {"servers": [{"url": server}]}
+    return {"openapi": "3.0.3", "paths": {f"/{name}": {"get": {"operationId": name}}}, **servers, **more}
+
+
+def written(path: Path, value: dict) -> str:
+    path.write_text(json.dumps(value), encoding="utf-8")
+    return str(path)
 
 
 class Service:
@@ -151,6 +165,8 @@ class Service:
                     self.answer(200, "长" * 1_000_000)
                 elif path == "/empty":
                     self.answer(204, "")
+                elif path.startswith("/charset/"):
+                    self.answer(200, "库存", f"text/plain; charset={path.rpartition('/')[2]}")
                 elif path == "/image":
                     self.answer(200, "x" * 1234, "image/png")
                 elif path.startswith("/to/"):

@@ -13,7 +13,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -21,10 +23,12 @@ from typing import IO, Any
 from ragcli.errors import UsageError
 from ragcli.records import Json
 from ragcli.tools.protocols import Tool, ToolError, ToolTimeoutError
+from ragcli.tools.running import one_line
 
 START = 60.0  # seconds that a file may take to be imported
-_COMMAND = "import sys; sys.path[:] = sys.argv[2:]; from ragcli.tools.worker import main; main(sys.argv[1])"
+_COMMAND = "import sys; sys.path[:] = sys.argv[3:]; from ragcli.tools.worker import main; main(*sys.argv[1:3])"
 _OWN_GROUP = os.name == "posix"
+_SLICE = 0.2  # seconds after which a process that does not answer is seen to have ended
 
 
 def load_functions(path: str | Path) -> list[Tool]:
@@ -57,14 +61,16 @@ class Functions:
 
     Args:
         path: the file. It is imported in a process of its own, which ends with this one.
+        choose: patterns of names; none of them means all functions.
         start: seconds that the import may take.
 
     Raises:
-        UsageError: no such file; it cannot be imported; it has no functions, or one whose hints have no JSON form.
+        UsageError: no such file; it cannot be imported; it has no such functions, or one whose hints have no JSON form.
     """
 
-    def __init__(self, path: str | Path, *, start: float = START) -> None:
+    def __init__(self, path: str | Path, *, choose: Sequence[str] = (), start: float = START) -> None:
         self.path = Path(path)
+        self._choose = json.dumps(list(choose))
         self._start = start
         self._lock = threading.Lock()
         self._child: _Child | None = None
@@ -131,7 +137,7 @@ class Functions:
         Raises:
             UsageError: the file cannot be imported or used.
         """
-        child = _Child(self.path.absolute())
+        child = _Child(self.path.absolute(), self._choose)
         try:
             reply = child.receive(self._start)
         except queue.Empty:
@@ -145,7 +151,7 @@ class Functions:
         if "fault" in reply:
             child.end()
             at = f"{self.path}:{reply['line']}" if reply["line"] else f"{self.path}"
-            raise UsageError(f"{at}: {reply['fault']}", hint=reply["hint"] or None)
+            raise UsageError(one_line(f"{at}: {reply['fault']}"), hint=one_line(reply["hint"]) or None)
         return child, reply["tools"]
 
     def _end(self) -> None:
@@ -157,9 +163,9 @@ class Functions:
 class _Child:
     """One process that has imported the file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, choose: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, str(path), *sys.path],
+            [sys.executable, "-c", _COMMAND, str(path), choose, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=_OWN_GROUP,  # so that what functions start can be ended with them
@@ -171,7 +177,7 @@ class _Child:
 
     def alive(self) -> bool:
         """Return whether the process runs."""
-        return self._process.poll() is None
+        return not _ended(self._process)
 
     def send(self, request: Json) -> None:
         """Send one request; OSError where the process is gone."""
@@ -181,19 +187,34 @@ class _Child:
 
     def receive(self, timeout: float) -> Json:
         """Return the next reply; `queue.Empty` after the time, EOFError where the process has ended."""
-        line = self._lines.get(timeout=timeout)
-        if not line.endswith(b"\n"):
-            raise EOFError
-        reply: Json = json.loads(line)
-        return reply
+        until = time.monotonic() + timeout
+        ended = False
+        while True:
+            left = until - time.monotonic()
+            try:
+                line = self._lines.get(timeout=max(min(left, _SLICE), 0))
+            except queue.Empty:
+                # what it has started may hold its output open, so that the end of that does not tell its own
+                if ended:
+                    raise EOFError from None
+                if left <= 0:
+                    raise
+                ended = _ended(self._process)  # its last line may be on its way: look for it once more
+                continue
+            if not line.endswith(b"\n"):
+                raise EOFError
+            reply: Json = json.loads(line)
+            return reply
 
     def code(self) -> str:
-        """End the process and say what it ended with."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=1)
-        code = self._process.poll()
+        """End the process with what it has started, and say what it ended with by itself."""
+        until = time.monotonic() + 1
+        while not _ended(self._process) and time.monotonic() < until:
+            time.sleep(0.01)
+        by_itself = _ended(self._process)
         self.end()
-        if code is None:
+        code = self._process.poll()
+        if not by_itself or code is None:
             return "it closed its output"
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
@@ -205,14 +226,23 @@ def _read(stream: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
     lines.put(b"")
 
 
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a process has ended; it is not waited for, so that its number stays that of its group."""
+    if process.returncode is not None or not hasattr(os, "waitid"):
+        return process.poll() is not None
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # somebody else has waited for it
+        return True
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process and what it has started."""
-    if process.poll() is None:
-        if _OWN_GROUP:
-            with contextlib.suppress(OSError):
-                os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
-        process.wait()
+    """End a process and what it has started, also where it has ended by itself."""
+    if _OWN_GROUP:
+        with contextlib.suppress(OSError):  # nothing is left of the group
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
     with contextlib.suppress(OSError):
         if process.stdin is not None:
             process.stdin.close()

@@ -1,4 +1,4 @@
-"""The tools of an MCP server that is started as a process and spoken to over its stdin and stdout.
+"""The tools of an MCP server: one that is started as a process, or one at a URL (`ragcli.tools.mcp_links`).
 
 The official package ``mcp`` (2.x) speaks the protocol, in asyncio; one thread with a loop makes plain calls of it.
 """
@@ -9,18 +9,16 @@ import asyncio
 import concurrent.futures
 import json
 import logging
-import os
-import shlex
 import threading
-from collections import deque
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragcli import __version__
 from ragcli.errors import MissingExtraError, RagcliError, ServiceError, UsageError
 from ragcli.records import Json
+from ragcli.tools.credentials import is_url
+from ragcli.tools.mcp_links import CommandLink, Link, UrlLink
 from ragcli.tools.naming import unique, valid_name, with_name
 from ragcli.tools.protocols import ToolError, ToolTimeoutError
 from ragcli.tools.running import describe
@@ -32,9 +30,6 @@ START = 30.0  # seconds
 _GRACE = 2.0  # seconds for the loop to say that a call's time is over
 _CLOSE = 15.0  # seconds; the package itself waits up to 7 before it kills a server
 _MOST_PAGES = 1000
-_LINES = 20  # of the server's stderr that are kept
-_LINE = 500  # characters
-_MOST_READ = 1 << 16  # characters of a line without an end
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +50,17 @@ class McpTool:
 
 
 class McpServer:
-    """An MCP server, started with the environment of this process and ended by `close`.
+    """An MCP server, opened at once and ended by `close`.
 
     Args:
-        command: the program and its arguments; a string is split as a shell does, but no shell runs.
+        command: a program and its arguments, which is started with the environment of this process; a string is split
+            as a shell does, but no shell runs. Or an http:// or https:// URL, where RAGCLI_MCP_AUTHORIZATION is sent.
         start: seconds until it must have told its tools.
 
     Raises:
         MissingExtraError: the package ``mcp`` is not installed.
-        UsageError: no such command, or the server has no tools.
-        ServiceError: it ends or fails before it has told its tools, or takes too long.
+        UsageError: no such command, no URL, or the server has no tools.
+        ServiceError: it ends, refuses or fails before it has told its tools, or takes too long.
     """
 
     def __init__(self, command: str | Sequence[str], *, start: float = START) -> None:
@@ -72,9 +68,9 @@ class McpServer:
             from mcp import Client  # noqa: F401  not in 1.x
         except ImportError as error:
             raise MissingExtraError("--mcp", "tools") from error
-        self.command = command if isinstance(command, str) else shlex.join(command)
-        self._arguments = _split(command)
-        self._errors = _LastLines()
+        url = isinstance(command, str) and is_url(command)
+        self._link: Link = UrlLink(str(command)) if url else CommandLink(command)
+        self._name = self._link.shown if url else repr(self._link.shown)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stop: asyncio.Event | None = None
@@ -87,8 +83,8 @@ class McpServer:
         except concurrent.futures.TimeoutError:
             self._cancel()
             raise ServiceError(
-                f"the MCP server {self.command!r} did not tell its tools within {start:g} seconds{self._last()}",
-                hint="Run the command by itself: a server waits there for lines of JSON and prints nothing else.",
+                f"the MCP server {self._name} did not tell its tools within {start:g} seconds{self._link.last()}",
+                hint=self._link.slow_hint,
             ) from None
         except BaseException:
             self._cancel()
@@ -96,7 +92,7 @@ class McpServer:
         self.tools = unique([self._tool(one) for one in listed])
         if not self.tools:
             self.close()
-            raise UsageError(f"the MCP server {self.command!r} has no tools.")
+            raise UsageError(f"the MCP server {self._name} has no tools.")
 
     def call(self, name: str, arguments: Json, timeout: float) -> str:
         """Return what a tool gives, as text; contents of other kinds are described.
@@ -164,30 +160,20 @@ class McpServer:
         self._stop = asyncio.Event()
         for name in ("mcp", "client"):  # the package logs what it raises as well
             logging.getLogger(name).addHandler(logging.NullHandler())
-        with ExitStack() as files:
-            errlog = files.enter_context(self._errors.opened())
-            # the handshake of all servers up to 2025-11-25 first: some of them end at any other request
-            for mode in ("legacy", "auto"):
-                async with AsyncExitStack() as stack:
-                    try:
-                        client = await stack.enter_async_context(self._connection(errlog, mode))
-                    except Exception as error:
-                        if mode == "legacy" and _wants_newer(_leaf(error)):
-                            continue
-                        raise
-                    listed = await _listed(client)
-                    self._client = client
-                    ready.set_result(listed)
-                    await self._stop.wait()
-                    return
-
-    def _connection(self, errlog: Any, mode: str) -> Client:
-        from mcp import Client, Implementation, StdioServerParameters, stdio_client
-
-        program, *arguments = self._arguments
-        server = StdioServerParameters(command=program, args=arguments, env=dict(os.environ))
-        info = Implementation(name="ragcli", version=__version__)
-        return Client(stdio_client(server, errlog), mode=mode, client_info=info, cache=None)
+        # the handshake of all servers up to 2025-11-25 first: some of them end at any other request
+        for mode in ("legacy", "auto"):
+            async with AsyncExitStack() as stack:
+                try:
+                    client = await self._link.open(stack, mode)
+                except Exception as error:
+                    if mode == "legacy" and _wants_newer(_leaf(error)):
+                        continue
+                    raise
+                listed = await _listed(client)
+                self._client = client
+                ready.set_result(listed)
+                await self._stop.wait()
+                return
 
     def _tool(self, tool: Any) -> McpTool:
         name = valid_name(tool.name)
@@ -195,17 +181,10 @@ class McpServer:
         annotations = tool.annotations
         read_only = annotations is not None and annotations.read_only_hint is True
         description = with_name((tool.description or tool.title or "").strip(), tool.name, name)
-        return McpTool(name, description, schema, read_only, self.command, tool.name, self)
+        return McpTool(name, description, schema, read_only, self._link.shown, tool.name, self)
 
     def _start_error(self, error: BaseException) -> RagcliError:
-        if isinstance(error, RagcliError):
-            return error
-        if isinstance(error, (FileNotFoundError, PermissionError, NotADirectoryError)):
-            return UsageError(
-                f"--mcp {self.command}: {self._arguments[0]} cannot be run: {error.strerror}.",
-                hint="Name a program that is on the PATH, with its arguments in one string.",
-            )
-        return ServiceError(f"the MCP server {self.command!r} could not be started: {describe(error)}{self._last()}")
+        return error if isinstance(error, RagcliError) else self._link.fault(error)
 
     def _call_error(self, error: BaseException) -> str:
         from mcp import MCPError
@@ -213,48 +192,14 @@ class McpServer:
 
         if self._stop is not None and self._stop.is_set():
             return self._closed()
-        if isinstance(error, MCPError) and error.code == CONNECTION_CLOSED:
-            return f"the MCP server {self.command!r} has ended{self._last()}"
-        return error.message if isinstance(error, MCPError) else describe(error)
+        if not isinstance(error, MCPError):
+            return describe(error)
+        return self._link.ended() if error.code == CONNECTION_CLOSED else self._link.said(error.message)
 
     def _closed(self) -> str:
-        return f"the MCP server {self.command!r} is closed."
-
-    def _last(self) -> str:
-        line = self._errors.last()
-        return f"; its last line on stderr: {line}" if line else "."
-
-
-class _LastLines:
-    """The last lines that a process writes to its stderr."""
-
-    def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=_LINES)
-
-    def opened(self) -> Any:
-        """Return the file to be the process's stderr; a thread reads the other end until all have closed it."""
-        reading, writing = os.pipe()
-        threading.Thread(target=self._read, args=(reading,), daemon=True, name="ragcli mcp stderr").start()
-        return os.fdopen(writing, "w", encoding="utf-8", errors="replace")
-
-    def last(self) -> str:
-        """Return the last line that says something."""
-        return next((line for line in reversed(list(self._lines)) if line), "")
-
-    def _read(self, descriptor: int) -> None:
-        with os.fdopen(descriptor, encoding="utf-8", errors="replace") as stream:
-            while line := stream.readline(_MOST_READ):
-                self._lines.append(line.strip()[:_LINE])
-
-
-def _split(command: str | Sequence[str]) -> list[str]:
-    try:
-        arguments = shlex.split(command) if isinstance(command, str) else list(command)
-    except ValueError as error:
-        raise UsageError(f"--mcp {command}: {error}.", hint="Close the quotes.") from error
-    if not arguments:
-        raise UsageError("--mcp needs a command.", hint="--mcp 'python server.py'")
-    return arguments
+        if self._client is not None and self._stop is not None and not self._stop.is_set():
+            return self._link.ended()  # by itself
+        return f"the MCP server {self._name} is closed."
 
 
 def _wants_newer(error: BaseException) -> bool:

@@ -6,12 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from ragcli.records import Json, content_id
 from ragcli.tools.protocols import Tool
 
 LONGEST = 64
+RESERVED = "search_documents"  # the agent's own search
 _ODD = re.compile(r"[^a-zA-Z0-9_-]+")
+_SHOWN = 40
 _MARK = 6  # hexadecimal digits that tell names apart after what models cannot write has gone
 
 
@@ -62,15 +65,15 @@ class _Renamed:
 def unique(tools: Sequence[Tool]) -> list[Tool]:
     """Return the same tools, in order, each with a name of its own.
 
-    The first of several keeps its name, the others get ``_2``, ``_3``, …; the descriptions of all say where they come
-    from.
+    The first of several keeps its name, the others get ``_2``, ``_3``, …, as does one with the reserved name; the
+    descriptions of all say where they come from.
     """
     count = Counter(tool.name for tool in tools)
     taken = set(count)
-    seen: set[str] = set()
+    seen = {RESERVED}
     out: list[Tool] = []
     for tool in tools:
-        if count[tool.name] == 1:
+        if count[tool.name] == 1 and tool.name != RESERVED:
             out.append(tool)
             continue
         name, number = tool.name, 1
@@ -82,3 +85,32 @@ def unique(tools: Sequence[Tool]) -> list[Tool]:
         taken.add(name)
         out.append(_Renamed(tool, name, f"{tool.description} (from {tool.origin})".strip()))
     return out
+
+
+class Choice:
+    """The tools that a user wants, of all that a source has.
+
+    Args:
+        patterns: of names, as of files (``get*``); none of them means all tools.
+    """
+
+    def __init__(self, patterns: Sequence[str] = ()) -> None:
+        self.patterns = tuple(patterns)
+        self._unmatched = dict.fromkeys(self.patterns)
+        self._there: list[str] = []
+
+    def takes(self, *names: str) -> bool:
+        """Return whether one is wanted that goes by these names."""
+        self._there.append(names[0])
+        matched = [one for one in self.patterns if any(fnmatchcase(name, one) for name in names)]
+        for one in matched:
+            self._unmatched.pop(one, None)
+        return bool(matched) or not self.patterns
+
+    def fault(self) -> tuple[str, str] | None:
+        """Return what is wrong once all have been asked for, and a hint; None where every pattern has found some."""
+        if not self._unmatched:
+            return None
+        shown = ", ".join(self._there[:_SHOWN]) or "none"
+        more = f", … ({len(self._there)} in all)" if len(self._there) > _SHOWN else ""
+        return f"there is no {next(iter(self._unmatched))} among its tools.", f"There are: {shown}{more}."

@@ -1,7 +1,7 @@
 """Schemas of an OpenAPI document as JSON Schema that stands by itself: references, ``nullable``, ``readOnly``.
 
-OpenAPI 3.1's schemas are JSON Schema already, those of 3.0 nearly. What is referred to is gathered under ``$defs``,
-each once, so that a schema that refers to itself stays finite and exact.
+OpenAPI 3.1's schemas are JSON Schema already, those of 3.0 nearly. What is referred to stands under ``$defs``, so that
+a schema that refers to itself stays finite and exact; an operation has only those that it uses, and shares them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _ONES |= {"unevaluatedItems", "unevaluatedProperties"}
 _KEPT = {"type", "enum", "const", "default", "description", "required", "format", "pattern", "dependentRequired"}
 _KEPT |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"}
 _KEPT |= {"minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "minContains", "maxContains"}
+_DEEPEST = 100  # objects in each other
 
 
 class UnusableError(Exception):
@@ -61,39 +62,46 @@ class Document:
         return value
 
 
+def mapping(value: Any, what: str) -> Json:
+    """Return an object of a document, an empty one where there is none; `UnusableError` where it is another value."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UnusableError(f"its {what} is not as OpenAPI has it")
+    return value
+
+
+def sequence(value: Any, what: str) -> list[Any]:
+    """Return a list of a document, an empty one where there is none; `UnusableError` where it is another value."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise UnusableError(f"its {what} is not as OpenAPI has it")
+    return value
+
+
 class Schemas:
-    """The schemas of one operation, with what they refer to under `definitions`."""
+    """The schemas of one document; each that is referred to is converted once, for all operations."""
 
     def __init__(self, document: Document) -> None:
-        self.definitions: dict[str, Any] = {}
         self._document = document
-        self._names: dict[str, str] = {}
+        self._names: dict[str, str] = {}  # by reference
+        self._definitions: dict[str, Any] = {}  # by name, as the next two
+        self._links: dict[str, list[str]] = {}
+        self._faults: dict[str, UnusableError] = {}
+        self._waiting: list[tuple[str, str]] = []  # names and references that are still to be converted
 
     def convert(self, node: Any) -> Any:
-        """Return a schema as JSON Schema; `UnusableError` where a reference cannot be followed."""
-        if isinstance(node, bool):
-            return node
-        if not isinstance(node, dict):
-            raise UnusableError("a schema is not as OpenAPI has it")
-        out: Json = {}
-        if isinstance(node.get("$ref"), str):
-            out["$ref"] = f"#/$defs/{self._name(node['$ref'])}"
-        hidden = self._hidden(node)
-        for key, value in node.items():
-            if key in _MAPS and isinstance(value, dict):
-                out[key] = {name: self.convert(one) for name, one in value.items() if name not in hidden}
-            elif key in _LISTS and isinstance(value, list):
-                out[key] = [self.convert(one) for one in value]
-            elif key in _ONES:
-                out[key] = self.convert(value)
-            elif key in _KEPT:
-                out[key] = value
-        if hidden and isinstance(out.get("required"), list):
-            out["required"] = [name for name in out["required"] if name not in hidden]
-        if not isinstance(out.get("required", []), list):  # a common mistake: the property itself says so
-            del out["required"]
-        _bounds(out)
-        return _nullable(out) if node.get("nullable") is True else out
+        """Return a schema as JSON Schema; `UnusableError` where it is none, or nested too deep."""
+        converted = self._convert(node, 0)
+        while self._waiting:  # a list and no recursion: documents have chains of hundreds
+            name, reference = self._waiting.pop()
+            try:
+                self._definitions[name] = self._convert(self._document.at(reference), 0)
+                self._links[name] = _references(self._definitions[name])
+            except UnusableError as error:  # told of the operations that use it
+                self._faults[name] = error
+        return converted
 
     def plain(self, node: Any) -> Json:
         """Return a converted schema itself where the given one is a reference to it."""
@@ -101,35 +109,65 @@ class Schemas:
         for _ in range(100):
             if not isinstance(converted, dict) or set(converted) != {"$ref"}:
                 break
-            converted = self.definitions[converted["$ref"].rpartition("/")[2]]
+            converted = self._definitions.get(_name(converted["$ref"]))
         return converted if isinstance(converted, dict) else {}
 
     def used(self, schema: Json) -> dict[str, Any]:
-        """Return the definitions that a schema refers to, also through others."""
+        """Return the definitions that a schema refers to, also through others.
+
+        Raises:
+            UnusableError: one of them cannot be used.
+        """
         used: dict[str, Any] = {}
-        waiting: list[Any] = [schema]
+        waiting = _references(schema)
         while waiting:
-            node = waiting.pop()
-            if isinstance(node, list):
-                waiting += node
-            elif isinstance(node, dict):
-                waiting += node.values()
-                reference = node.get("$ref")
-                name = reference.rpartition("/")[2] if isinstance(reference, str) else None
-                if name in self.definitions and name not in used:
-                    used[name] = self.definitions[name]
-                    waiting.append(used[name])
+            name = waiting.pop()
+            if name in self._faults:
+                raise UnusableError(str(self._faults[name]))
+            if name in self._definitions and name not in used:
+                used[name] = self._definitions[name]
+                waiting += self._links[name]
         return used
 
-    def _name(self, reference: str) -> str:
+    def _convert(self, node: Any, depth: int) -> Any:
+        if isinstance(node, bool):
+            return node
+        if not isinstance(node, dict):
+            raise UnusableError("a schema is not as OpenAPI has it")
+        if depth > _DEEPEST:
+            raise UnusableError(f"a schema is nested more than {_DEEPEST} deep")
+        out: Json = {}
+        if isinstance(node.get("$ref"), str):
+            out["$ref"] = f"#/$defs/{self._named(node['$ref'])}"
+        hidden = self._hidden(node)
+        for key, value in node.items():
+            if key in _MAPS and isinstance(value, dict):
+                out[key] = {name: self._convert(one, depth + 1) for name, one in value.items() if name not in hidden}
+            elif key in _LISTS and isinstance(value, list):
+                out[key] = [self._convert(one, depth + 1) for one in value]
+            elif key in _ONES:
+                out[key] = self._convert(value, depth + 1)
+            elif key in _KEPT:
+                out[key] = value
+        if "required" in out:
+            listed = out["required"] if isinstance(out["required"], list) else None
+            if listed is None:  # a common mistake: the property itself says so
+                del out["required"]
+            else:
+                out["required"] = [name for name in listed if isinstance(name, str) and name not in hidden]
+        _bounds(out)
+        return _nullable(out) if node.get("nullable") is True else out
+
+    def _named(self, reference: str) -> str:
+        """Return the name of a definition; see to it that it is made."""
         if reference not in self._names:
-            target = self._document.at(reference)
+            self._document.at(reference)
             name = valid_name(reference.rpartition("/")[2])
-            while name in self.definitions:
+            while name in self._definitions:
                 name += "_"
             self._names[reference] = name
-            self.definitions[name] = {}  # taken, so that what refers to itself ends here
-            self.definitions[name] = self.convert(target)
+            self._definitions[name] = {}  # taken
+            self._waiting.append((name, reference))
         return self._names[reference]
 
     def _hidden(self, node: Json) -> set[str]:
@@ -140,6 +178,25 @@ class Schemas:
             if isinstance(one, dict) and one.get("readOnly") is True:
                 hidden.add(name)
         return hidden
+
+
+def _name(reference: str) -> str:
+    return reference.rpartition("/")[2]
+
+
+def _references(schema: Any) -> list[str]:
+    """Return the names of the definitions that a converted schema refers to itself."""
+    found: dict[str, None] = {}
+    waiting: list[Any] = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, dict):
+            waiting += node.values()
+            if isinstance(node.get("$ref"), str):
+                found[_name(node["$ref"])] = None
+    return list(found)
 
 
 def _bounds(schema: Json) -> None:

@@ -15,11 +15,14 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from ragcli.records import Json
 from ragcli.tools.protocols import ToolError, ToolTimeoutError
+
+if TYPE_CHECKING:
+    from ragcli.tools.openapi_security import Access
 
 MOST = 1 << 20  # bytes of a response that are read
 _REDIRECTS = 5
@@ -71,7 +74,7 @@ class Request:
         fields: the arguments that are the body's fields, where ``body`` is None.
         empty_body: whether a body without any of its fields is sent as ``{}``.
         media_type: of the body; empty where there is none.
-        headers: that every request has.
+        access: what is sent with it of secrets.
     """
 
     method: str
@@ -82,7 +85,7 @@ class Request:
     fields: tuple[str, ...]
     empty_body: bool
     media_type: str
-    headers: Mapping[str, str]
+    access: Access
 
     def send(self, arguments: Json, timeout: float) -> str:
         """Send the request; return the text of a response with a status of 2xx.
@@ -92,12 +95,15 @@ class Request:
             ToolTimeoutError: the response was not there in ``timeout`` seconds.
         """
         url = self.server + self._filled(arguments)
+        sent = self.access.sent()
         pairs = [pair for one in self.parameters if one.where == "query" for pair in _pairs(one, arguments)]
+        pairs = [pair for pair in pairs if pair[0] not in dict(sent.query)] + sent.query
         if pairs:
             url += "?" + urlencode(pairs, errors="replace")
-        headers: dict[str, bytes] = {key: value.encode() for key, value in self.headers.items()}
+        secret = {name.lower() for name in sent.headers}
+        headers: dict[str, bytes] = {key: value.encode() for key, value in sent.headers.items()}
         for one in self.parameters:
-            if one.where == "header" and arguments.get(one.key) is not None:
+            if one.where == "header" and arguments.get(one.key) is not None and one.name.lower() not in secret:
                 headers[one.name] = _joined(one, arguments[one.key]).encode(errors="replace")
         content = self._content(arguments)
         if content is not None:
@@ -171,12 +177,24 @@ def _text(response: Response) -> str:
     if response.kind and not charset and not _TEXT.match(response.kind):
         size = f"{len(response.body)} bytes" if response.whole else f"over {len(response.body)} bytes"
         return f"[{response.kind.split(';')[0]}, {size}]"
-    try:
-        decoder = codecs.getincrementaldecoder(charset[1] if charset else "utf-8")("replace")
-    except LookupError:  # a charset that Python does not know
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    text = decoder.decode(response.body, final=response.whole)  # the last character may have been cut
+    text = _decoded(response.body, charset[1] if charset else "utf-8", whole=response.whole)
     return text if response.whole else f"{text}\n[… the response is longer; the rest was not read …]"
+
+
+def _decoded(body: bytes, charset: str, *, whole: bool) -> str:
+    """Return bytes as text, what does not fit as U+FFFD; as UTF-8 where the charset is none.
+
+    Where they are not the whole, the last character may have been cut, and is left out.
+    """
+    try:
+        # hex, rot13 and zlib are codecs too, but not from bytes to text; nothing public says so
+        if codecs.lookup(charset)._is_text_encoding:
+            return codecs.getincrementaldecoder(charset)("replace").decode(
+                body, final=whole
+            )  # it may end in the middle
+    except Exception:  # noqa: BLE001  a charset that Python does not know, or whose codec cannot replace (idna)
+        pass
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(body, final=whole)
 
 
 def fetch(

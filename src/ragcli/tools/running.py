@@ -10,6 +10,7 @@ import json
 import time
 from itertools import islice
 from typing import Any
+from unicodedata import category
 
 from ragcli.jsonl import clean, clean_tree
 from ragcli.records import Json
@@ -44,8 +45,16 @@ def run(tool: Tool, arguments_json: str, *, timeout: float = TIMEOUT, most: int 
 
 def describe(error: BaseException) -> str:
     """Return the type and the message of an error, for a model."""
-    message = str(error).strip()
+    try:
+        message = str(error).strip()
+    except Exception:  # noqa: BLE001  an error's own code may fail
+        message = ""
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def one_line(text: str) -> str:
+    """Return foreign text fit for a sentence that people read in a terminal: one line, control characters escaped."""
+    return "".join(c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in " ".join(text.split()))
 
 
 def cut(text: str, most: int) -> tuple[str, int]:

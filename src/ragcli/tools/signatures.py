@@ -12,7 +12,7 @@ import operator
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ from ragcli.tools.naming import valid_name, with_name
 
 _HINT = "Write a hint that JSON can hold, such as str, int, list[str] or a dataclass, or start the name with _."
 _MAPS = {"properties", "$defs", "patternProperties"}
+_MOST_DECORATORS = 100
+_MOST_YIELDED = 100_000  # values of a generator: one that never ends must not fill the memory
 
 
 class UnfitError(Exception):
@@ -70,11 +72,32 @@ class Function:
             raise ValueError("; ".join(faults)) from error
         first = [named.pop(name, default) for name, default in self.positional]
         result = self.call(*first, **named)
-        return _text(asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result)
+        if inspect.isawaitable(result) or isinstance(result, AsyncIterator):
+            result = asyncio.run(_awaited(result))
+        return _text(list(_bounded(result)) if inspect.isgenerator(result) else result)
 
 
 async def _awaited(value: Any) -> Any:
-    return await value
+    if inspect.isawaitable(value):
+        value = await value
+    if not isinstance(value, AsyncIterator):
+        return value
+    values: list[Any] = []
+    async for one in value:
+        values.append(one)
+        _check_number(len(values))
+    return values
+
+
+def _bounded(values: Iterator[Any]) -> Iterator[Any]:
+    for number, one in enumerate(values, 1):
+        _check_number(number)
+        yield one
+
+
+def _check_number(number: int) -> None:
+    if number > _MOST_YIELDED:
+        raise ValueError(f"it yields more than {_MOST_YIELDED:,} values.")
 
 
 def _text(value: Any) -> str:
@@ -86,20 +109,42 @@ def _text(value: Any) -> str:
         return str(value)
 
 
+def innermost(value: Any) -> types.FunctionType | None:
+    """Return a function itself where a value is one, or is made of one by decorators; else None.
+
+    No attribute is asked for: proxies (of XML-RPC, of Flask) answer to every name, or raise.
+    """
+    found: types.FunctionType | None = None
+    if not callable(value):
+        return None
+    for _ in range(_MOST_DECORATORS):
+        if type(value) is types.FunctionType:
+            found = value
+        elif issubclass(type(value), type):
+            break
+        inner = inspect.getattr_static(value, "__wrapped__", None)
+        if inner is None:
+            break
+        value = inner
+    return found
+
+
 def read(call: Callable[..., Any], *, read_only: bool) -> Function:
     """Return a function as a tool.
 
     Raises:
         UnfitError: its parameters have no hints, or hints without a JSON form.
     """
-    plain = inspect.unwrap(call)
+    plain = innermost(call)
+    if plain is None:
+        raise UnfitError("it is no function.")
     name: str = plain.__name__
     line: int = plain.__code__.co_firstlineno
     try:
-        hints = typing.get_type_hints(plain, include_extras=True)
+        hints = typing.get_type_hints(plain, plain.__globals__, include_extras=True)
     except (NameError, TypeError, SyntaxError) as error:
         raise UnfitError(f"the type hints of {name} cannot be read: {error}.", line, _HINT) from error
-    parameters = inspect.signature(call).parameters.values()
+    parameters = list(_signature(call, plain).parameters.values())
     description, texts = docstrings.parse(plain.__doc__)
     fields: Json = {}
     properties: dict[str, Json] = {}
@@ -118,7 +163,8 @@ def read(call: Callable[..., Any], *, read_only: bool) -> Function:
         if fault:
             raise UnfitError(f"the hint of the parameter {one.name} of {name} has no JSON form: {fault}", line, _HINT)
         required = one.default is one.empty
-        fields[one.name] = hint if required else typing_extensions.NotRequired[hint]
+        taken = typing.Optional[hint] if one.default is None and not _takes_none(hint) else hint  # noqa: UP045
+        fields[one.name] = taken if required else typing_extensions.NotRequired[taken]
         properties[one.name] = _extras(hint, texts.get(one.name), None if required else one.default)
     arguments = _adapter(fields)
     schema = _untitled(arguments.json_schema())
@@ -138,6 +184,12 @@ def read(call: Callable[..., Any], *, read_only: bool) -> Function:
     )
 
 
+def _signature(call: Any, plain: types.FunctionType) -> inspect.Signature:
+    """Return what a function takes; inspect itself would follow ``__wrapped__`` into proxies, without an end."""
+    said = inspect.getattr_static(call, "__signature__", None)
+    return inspect.signature(plain if said is None else call, follow_wrapped=False)
+
+
 def _adapter(fields: Json) -> Any:
     make: Any = typing_extensions.TypedDict  # its keys may be any names, and a missing one leaves a default alone
     kind = make("Arguments", fields)
@@ -153,6 +205,16 @@ def _fault(hint: Any) -> str | None:
         text = error.message if isinstance(error, pydantic.PydanticUserError) else str(error)
         return text.split("\n")[0].rstrip(".") + "."
     return None
+
+
+def _takes_none(hint: Any) -> bool:
+    """Return whether a hint says that None fits; ``a: str = None`` means that it does, and does not say so."""
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated:
+        return _takes_none(typing.get_args(hint)[0])
+    if origin in (typing.Union, types.UnionType):
+        return any(map(_takes_none, typing.get_args(hint)))
+    return hint in (Any, object, type(None)) or (origin is typing.Literal and None in typing.get_args(hint))
 
 
 def _extras(hint: Any, text: str | None, default: Any) -> Json:

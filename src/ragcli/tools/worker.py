@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import inspect
 import json
 import os
 import queue
@@ -22,13 +21,19 @@ from types import ModuleType
 from typing import IO, Any
 
 from ragcli.records import Json
+from ragcli.tools.naming import Choice, valid_name
 from ragcli.tools.running import cut, describe
 
 MOST = 32 << 20  # characters of a result that are handed on
 
 
-def main(path: str) -> None:
-    """Import a file, say which tools it has, and call them until stdin ends."""
+def main(path: str, choose: str) -> None:
+    """Import a file, say which tools it has, and call them until stdin ends.
+
+    Args:
+        path: of the file.
+        choose: patterns of names as a JSON list; an empty one means all functions.
+    """
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started this process says when it ends
     requests = os.fdopen(os.dup(0), "rb")
@@ -40,18 +45,24 @@ def main(path: str) -> None:
     sys.stdout = sys.stderr
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
-    functions = _open(path, replies)
+    functions = _open(path, json.loads(choose), replies)
     while functions is not None:
         request = json.loads(waiting.get())
         _send(replies, {"id": request["id"], **_call(functions.get(request["name"]), request)})
 
 
-def _open(path: str, replies: IO[bytes]) -> dict[str, Any] | None:
+def _open(path: str, choose: list[str], replies: IO[bytes]) -> dict[str, Any] | None:
     """Import a file and send its tools, or what is wrong with it; return the functions by name."""
     from ragcli.tools.signatures import UnfitError
 
     try:
-        functions = _read(_import(Path(path)))
+        module = _import(Path(path))
+        try:
+            functions = _read(module, Choice(choose))
+        except UnfitError:
+            raise
+        except BaseException as error:  # what stands in the file may raise wherever it is looked at
+            raise UnfitError(f"its functions cannot be read: {describe(error)}") from error
     except UnfitError as error:
         _send(replies, {"fault": error.message, "line": error.line, "hint": error.hint})
         return None
@@ -91,22 +102,24 @@ def _import(path: Path) -> ModuleType:
     return module
 
 
-def _read(module: ModuleType) -> dict[str, Any]:
+def _read(module: ModuleType, choice: Choice) -> dict[str, Any]:
     """Return a module's public functions by their names as tools.
 
     Raises:
         UnfitError: there are none, one does not fit, or a list names what is not there.
     """
-    from ragcli.tools.signatures import UnfitError, read
+    from ragcli.tools.signatures import UnfitError, innermost, read
 
-    listed = getattr(module, "__all__", None)
+    listed = vars(module).get("__all__")
+    if listed is not None and not (isinstance(listed, (list, tuple)) and all(isinstance(one, str) for one in listed)):
+        raise UnfitError("__all__ is no list of names.", hint='Write __all__ = ["name"].')
     found: dict[str, Any] = {}
-    for name in vars(module) if listed is None else listed:
-        value = getattr(module, name, None)
+    for name in list(vars(module)) if listed is None else listed:
+        value = vars(module).get(name) if listed is None else getattr(module, name, None)
         if value is None and listed is not None:
             raise UnfitError(f"__all__ names {name}, which it does not define.")
-        plain = inspect.unwrap(value) if callable(value) else value
-        if not inspect.isfunction(plain) or any(value is other for other in found.values()):
+        plain = innermost(value)
+        if plain is None or any(value is other for other in found.values()):
             continue
         if listed is not None or (not name.startswith("_") and plain.__module__ == module.__name__):
             found[name] = value
@@ -115,12 +128,16 @@ def _read(module: ModuleType) -> dict[str, Any]:
             "it has no functions that could be tools.",
             hint="A tool is a function of the file itself whose name does not start with _.",
         )
-    marked = list(getattr(module, "READ_ONLY", ()))
+    marked = _marked(vars(module).get("READ_ONLY", ()))
     for name in marked:
         if name not in found:
             raise UnfitError(f"READ_ONLY names {name}, which is none of its tools.")
+    chosen = {name: value for name, value in found.items() if choice.takes(name, valid_name(name))}
+    fault = choice.fault()
+    if fault:
+        raise UnfitError(fault[0], hint=fault[1])
     functions: dict[str, Any] = {}
-    for name, value in found.items():
+    for name, value in chosen.items():
         function = read(value, read_only=name in marked or getattr(value, "read_only", False) is True)
         if function.name in functions:
             raise UnfitError(
@@ -128,6 +145,16 @@ def _read(module: ModuleType) -> dict[str, Any]:
             )
         functions[function.name] = function
     return functions
+
+
+def _marked(value: Any) -> list[str]:
+    """Return the names in READ_ONLY; a text is one name."""
+    from ragcli.tools.signatures import UnfitError
+
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(one, str) for one in names):
+        raise UnfitError("READ_ONLY is no list of names.", hint='Write READ_ONLY = ["name"].')
+    return sorted(names)
 
 
 def _call(function: Any, request: Json) -> Json:
