@@ -19,11 +19,12 @@ from ragcli.errors import ModelError
 from ragcli.jsonl import dumps
 from ragcli.llms.protocols import LLM, Call, Completion, ContextError, Message, Sampling
 from ragcli.records import Hit, Json
+from ragcli.tools.naming import RESERVED
 from ragcli.tools.protocols import Outcome, Tool, ToolError, schema
 from ragcli.tools.running import MOST, TIMEOUT, cut, read_arguments, run
 
 STEPS = 8
-SEARCH = "search_documents"
+SEARCH = RESERVED  # no tool of a user has this name
 _LEAST_RESULT = 200  # characters of a result that is cut to the window
 _TRIES = 4  # conversations, each with shorter results, where an endpoint refuses one as too long
 _KEPT = 2000  # characters of a result in the record

@@ -27,11 +27,12 @@ ToolsOption = Annotated[
     typer.Option(
         "--tools",
         metavar="FILE",
-        help="Functions that a model may call: of a .py file or of an OpenAPI document; repeatable.",
+        help="Functions that a model may call: FILE.py or an OpenAPI document, #NAME,… for some of them; repeatable.",
     ),
 ]
 McpOption = Annotated[
-    list[str] | None, typer.Option("--mcp", metavar="COMMAND", help="Starts an MCP server, whose tools it may call.")
+    list[str] | None,
+    typer.Option("--mcp", metavar="COMMAND", help="An MCP server to start, or its URL, whose tools it may call."),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Make every call without asking.")]
 AllowOption = Annotated[
