@@ -106,6 +106,18 @@ def is_refusal(text: str) -> bool:
     return state.silent
 
 
+def is_courtesy(sentence: str) -> bool:
+    """Whether a sentence is a greeting, an offer or advice where else to look, and says nothing of the matter."""
+    read = simplified(_EMPHASIS.sub("", sentence)).replace("’", "'").strip()
+    if not read or _FACT.search(read):
+        return False
+    for words in (zh, en):
+        if words.FILLER.match(read.rstrip("。.!！~")) or words.EXCUSE.match(read):
+            return True
+        read = words.GREETING.sub("", read)
+    return not _NOTHING.sub("", read)
+
+
 def _clauses(text: str) -> Iterator[tuple[str, str]]:
     """Yield each clause with the mark that ends it; commas and colons within numbers end none."""
     at = 0
