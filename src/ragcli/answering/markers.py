@@ -35,9 +35,14 @@ _NUMBER = r"\^?(?:\d{1,3})(?!\d)\^?(?::\d{1,3}(?=†))?(?:†[^\]］】\n]{0,40}
 _JOIN = r"\s?(?:[,，、;；&/]\s?(?:and\s|和)?|\band\b\s?|[和与與及]|以及)\s?"
 _TO = r"\s?(?:[-–—~～〜至到]|\bto\b|\bthrough\b)\s?"
 _ITEMS = rf"(?:{_WORDS})?#?{_NUMBER}(?:(?:{_JOIN}|{_TO})(?:{_WORDS})?#?{_NUMBER}){{0,19}}"
+_PLACE = (
+    r"(?:\s?[,，:：]\s?(?:(?:pp?\.?|pages?)\s?\d{1,4}(?:\s?[-–]\s?\d{1,4})?|第\s?\d{1,4}\s?[页頁]"
+    r"|[\w./-]{1,60}\.\w{2,4}))?"
+)
 _LINK = r"(?:\]?\((?:#|https?://)[^()\s]{0,200}\))?"
 _SQUARE = re.compile(
-    rf"\^?(?:\[\\\[|\\\[|[\[［【〔〖])\s?(?P<items>{_ITEMS})\s?(?:\\\]\]?|[\]］】〕〗])\^?{_LINK}", re.IGNORECASE
+    rf"\^?(?:\[\\\[|\\\[|[\[［【〔〖])\s?(?P<items>{_ITEMS}){_PLACE}\s?(?:\\\]\]?|[\]］】〕〗])\^?{_LINK}",
+    re.IGNORECASE,
 )
 _RAISED = re.compile(rf"<sup>\s?[\[［【]?(?P<items>{_ITEMS})[\]］】]?\s?</sup>", re.IGNORECASE)
 _ROUND = re.compile(
@@ -51,7 +56,7 @@ _NOT_COUNTED = (
     r"|pages?)\b)"
 )
 _RUNNING = re.compile(
-    rf"(?P<lead>\b(?:according to|as per|per|in|from|by|see|both|and|of|on|to|with)\s+(?:the\s)?)?"
+    rf"(?P<lead>\b(?i:according to|as per|per|as|in|from|by|see|both|and|of|on|to|with)\s+(?:the\s)?)?"
     rf"(?P<noun>(?<![A-Za-z])(?i:{NOUN}))(?P<space>\s?#?)"
     rf"(?P<items>{_NUMBER}(?:(?:{_JOIN}|{_TO})(?:(?i:{NOUN})\s?#?)?{_NUMBER}){{0,19}}){_NOT_COUNTED}"
 )
