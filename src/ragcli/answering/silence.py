@@ -20,13 +20,8 @@ from dataclasses import dataclass
 
 from ragcli.answering import silence_en as en
 from ragcli.answering import silence_zh as zh
-from ragcli.answering.terms import Language
+from ragcli.answering.refusing import REFUSALS
 from ragcli.language import simplified
-
-REFUSALS: dict[Language, str] = {
-    "zh": "文档中没有找到这个问题的答案。",
-    "en": "The documents do not answer this question.",
-}
 
 _NOTHING = re.compile(r"[\W_\x01\x02]+")
 _KNOWN = frozenset(_NOTHING.sub("", sentence).casefold() for sentence in REFUSALS.values())
@@ -82,7 +77,7 @@ class _State:
         self.sourced = self.marked = self.but = self.begun = self.self = False
 
 
-def is_refusal(text: str) -> bool:
+def says_nothing(text: str) -> bool:
     """Whether a model's answer says nothing but that the sources do not answer.
 
     An answer that says something, and then or before what the sources leave open, is an answer.
@@ -165,13 +160,15 @@ def _is_silent(clause: str, mark: str, cites: bool, state: _State) -> bool:
         read = f"the sources {read}"
     elif state.about and zh.ELIDED.match(read):
         read = f"资料{read}"
-    patterns = [zh.SURE, en.SURE]
-    if not cites:
-        patterns += [zh.WEAK, en.WEAK, *([zh.SOURCED, en.SOURCED] if state.sourced else [])]
-    for pattern in patterns:
-        match = pattern.search(read)
-        if match and not en.RELATIVE.search(read, 0, match.start()):
-            return True
+    tagged = en.MENTION.sub(en.TAG, read)
+    for words, said in ((zh, read), (en, tagged)):
+        patterns = [words.SURE]
+        if not cites:
+            patterns += [words.WEAK, *([words.SOURCED] if state.sourced else [])]
+        for pattern in patterns:
+            match = pattern.search(said)
+            if match and not en.RELATIVE.search(said, 0, match.start()):
+                return True
     return False
 
 
@@ -181,14 +178,14 @@ def _is_neutral(clause: str, mark: str, state: _State) -> bool:
         state.self = True
         return True
     if mark in ",，:：" and (zh.PREAMBLE.match(clause) or zh.SAID_BY.match(clause) or en.PREAMBLE.match(clause)):
-        state.sourced = bool(zh.NAMED.search(clause) or en.NAMED.search(clause))
+        state.sourced = bool(zh.NAMED.search(clause) or en.NAMED.search(en.MENTION.sub(en.TAG, clause)))
         state.marked = "\x01" in clause
         return True
     if "\x01" in clause:
         return False
     if mark in ":：" and not _FACT.search(clause):
         return True  # a label
-    if not _FACT.search(clause) and (zh.ABOUT.search(clause) or en.ABOUT.search(clause)):
+    if not _FACT.search(clause) and (zh.ABOUT.search(clause) or en.ABOUT.search(en.MENTION.sub(en.TAG, clause))):
         state.about = True
         return True
     if zh.CONDITION.search(clause) and not zh.EXCUSE.search(clause):

@@ -15,6 +15,10 @@ _ADJ = (
     r"|same"
     r"|two|three|four|five|other|original|search|source|reference|context|text|input|relevant|related|specific|\x02|\d)"
 )
+_SHOWN = (
+    r"(?:provided|given|supplied|available|above|retrieved|following|attached|listed|cited|existing|search|reference"
+    r"|\x02)"
+)
 _NOUN = (
     r"(?:sources?|documents?|contexts?|passages?|excerpts?|snippets?|materials|references|search results|results"
     r"|extracts?"
@@ -30,16 +34,19 @@ _POST = (
 )
 _THE = r"(?:the|these|those|this|that|any of the|any of these|all (?:of )?(?:the|these)|both|either|your|my|any|each)"
 _HEAD = (
-    rf"(?:{_THE} (?:{_ADJ} ){{0,3}}(?:{_NOUN}|text|article|file)|(?:{_THE} )?(?:{_ADJ} ){{1,3}}{_COMMON}"
+    rf"(?:{_THE} (?:{_ADJ} ){{0,3}}(?:{_NOUN}|text|article|file)|(?:{_THE} )?(?:{_SHOWN} ){{1,3}}{_COMMON}"
     rf"|(?:the )?{_COMMON}(?= {_POST}))"
 )
+# Before the patterns read a clause, each mention of the sources in it becomes this one character.
+TAG = "\x03"
+MENTION = re.compile(rf"\b{_HEAD}s?(?: {_POST}){{0,2}}", re.IGNORECASE)
 # Where it is the subject, a negation follows; elsewhere the noun must not go on ("the document package").
-SUBJECT = rf"\b{_HEAD}(?:s)?(?: {_POST}){{0,2}}"
-_GOES_ON = (
-    r"(?!\s?[-\w])|(?= (?:who|what|when|where|how|whether|which|why|about|on|regarding|for|concerning|as|to|either"
+SOURCES = (
+    rf"{TAG}(?!\s?[-\w])|{TAG}(?= (?:who|what|when|where|how|whether|which|why|about|on|regarding|for|concerning|as"
+    rf"|to|either"
     r"|at all|and|or)\b)"
 )
-SOURCES = rf"{SUBJECT}(?:{_GOES_ON})"
+SOURCES = f"(?:{SOURCES})"
 _INFO = (
     r"(?:information|info|mention|answers?|details?|references?|indications?|evidence|data|discussion|explanations?"
     r"|descriptions?|records?|statements?|specifics|clues?|context)"
@@ -92,19 +99,17 @@ _WHERE = (
 
 # Silent whatever else the clause holds.
 SURE = re.compile(
-    rf"{SUBJECT}(?: (?:alone|also|both|all|simply|just|however|actually))? {_SUBJECTLESS}"
-    rf"|{SUBJECT} (?:contain|provide|offer|give|have|make|include|say|show|reveal"
+    rf"{TAG}(?: (?:alone|also|both|all|simply|just|however|actually))? {_SUBJECTLESS}"
+    rf"|{TAG} (?:contain|provide|offer|give|have|make|include|say|show|reveal"
     rf"|hold)s? (?:us )?(?:absolutely )?(?:nothing|no|little|insufficient)"
     rf"(?:(?= |$)(?<=nothing)| (?:{_KIND} )*{_INFO}{_INFO_END})"
-    rf"|{SUBJECT} lacks? (?:{_KIND} )*{_INFO}{_INFO_END}"
-    rf"|{SUBJECT} (?:is|are|remains?) (?:all |both |completely |entirely |largely )?(?:silent|unrelated|irrelevant"
+    rf"|{TAG} lacks? (?:{_KIND} )*{_INFO}{_INFO_END}"
+    rf"|{TAG} (?:is|are|remains?) (?:all |both |completely |entirely |largely )?(?:silent|unrelated|irrelevant"
     r"|not (?:directly )?(?:related|relevant)|insufficient|not sufficient|not enough)"
-    rf"|\b(?:none|neither|not one)(?: of)?(?: {_THE})?(?: {_ADJ}){{0,3}} (?:{_NOUN}"
-    rf"|{_COMMON})(?: {_POST}){{0,2}}(?: {_ADV})? (?:{_SAYS}|{_HOLDS})\b"
-    rf"|\b(?:none|neither|not one)(?: of)?(?: {_THE})?(?: {_ADJ}){{0,3}} (?:{_NOUN}|{_COMMON}) (?:is"
-    rf"|are) (?:relevant|related|about)"
+    rf"|\b(?:none|neither|not one) (?:of )?(?:{TAG}|(?:{_ADJ} ){{0,3}}(?:{_NOUN}|{_COMMON}))(?: {_ADV})?"
+    rf" (?:(?:{_SAYS}|{_HOLDS})\b|(?:is|are) (?:relevant|related|about)\b)"
     rf"|^no (?:{_ADJ} )?{_NOUN} (?:{_SAYS})\b"
-    rf"|\bnothing(?: \w+)?{_WHERE}{SUBJECT}"
+    rf"|\bnothing(?: \w+)?{_WHERE}{TAG}"
     rf"|\b{_BE_NOT} {_PART}{_WHERE}{SOURCES}"
     rf"|\b(?:do|does|did)(?: not|n't) (?:appear|occur|exist|show up){_WHERE}{SOURCES}"
     rf"|^I (?:do not|don't|did not|didn't|cannot|can't|could not|couldn't|am unable to|was unable to|am not able to"
@@ -126,7 +131,7 @@ _I = (
 )
 # Silent where nothing is cited for it.
 WEAK = re.compile(
-    rf"{SUBJECT} {_NOT}(?: {_ADV}){{0,2}} {_HOLDS}\b(?<!support)"
+    rf"{TAG} {_NOT}(?: {_ADV}){{0,2}} {_HOLDS}\b(?<!support)"
     rf"|\b{_BE_NOT} (?:{_PART}|{_HELD}){_WHERE}{SOURCES}"
     rf"|{_I} (?:really |actually )?(?:know(?= *$| the answer| about| what| who| when| where| why| how| that\b| if"
     rf"| whether)"
@@ -187,13 +192,13 @@ PREAMBLE = re.compile(
     r"|to the best of|about|for|on)\b.{0,100}$",
     re.IGNORECASE,
 )
-NAMED = re.compile(rf"{SUBJECT}|\x01|\b(?:sources|context|documents|passages)\b", re.IGNORECASE)
+NAMED = re.compile(rf"{TAG}|\x01|\b(?:sources|context|documents|passages)\b", re.IGNORECASE)
 ABOUT = re.compile(
-    rf"^(?:{SUBJECT}|(?:sources?|passages?|documents?)(?= (?:is|are|discuss|describe|cover|focus|only)))(?: (?:and"
+    rf"^(?:{TAG}|(?:sources?|passages?|documents?)(?= (?:is|are|discuss|describe|cover|focus|only)))(?: (?:and"
     rf"|both|all|mainly|primarily|mostly|only|just|merely|solely|instead)){{0,3}}"
     r" (?:discuss|describe|cover|focus|deal|concern|talk|relate|pertain|address|(?:is|are) (?:only |mainly "
     r"|primarily |all |mostly )?(?:about|on|related to|concerned with)|explain|outline)"
-    rf"|^{SUBJECT} (?:only|mainly|primarily|mostly|just|merely|solely) \w+",
+    rf"|^{TAG} (?:only|mainly|primarily|mostly|just|merely|solely) \w+",
     re.IGNORECASE,
 )
 EXCUSE = re.compile(
