@@ -1,4 +1,4 @@
-"""Prompts that fit: what is cut, passed over and named; and a model that answers without an endpoint."""
+"""Prompts that fit, and what else a model's answer goes through: no endpoint, a model that says what it is told to."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from ragcli.answering.calibrating import is_answerable
+from ragcli.answering.extractive import Extractive
 from ragcli.answering.model import ModelAnswerer
 from ragcli.answering.protocols import Asked, Reply
+from ragcli.errors import InputError
+from ragcli.llms import estimate
 from ragcli.llms.protocols import Completion, ContextError, Message, Sampling
-from ragcli.records import Hit
+from ragcli.records import Hit, Result
 
 GOOD = "保修期为24个月。"
 
@@ -96,3 +100,63 @@ def test_answers_of_a_batch_have_no_thinking() -> None:
     assert made.text == "保修期为24个月[1]。"
     (error,) = ModelAnswerer(Scripted("<think>99 个月？")).replies(asked)
     assert "wrote nothing" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),  # tokens of SmolLM2, whose tokenizer has 49,152
+    [
+        (("Name" + " " * 60 + "Value" + " " * 60 + "12\n") * 30, 360),
+        (("|" + "-" * 80 + "|" + "-" * 60 + "|\n") * 20, 190),
+        ("=" * 3000, 79),
+        (("| Name" + " " * 40 + "| Value" + " " * 40 + "|\n|" + "-" * 45 + "|" + "-" * 46 + "|\n") * 20, 350),
+        ("internationalization responsibilities characteristics " * 30, 151),
+        ("The warranty lasts for twenty-four months after the date of purchase. " * 20, 311),
+    ],
+)
+def test_a_prompt_that_was_read_is_not_called_cut(text: str, tokens: int) -> None:
+    least = estimate.least([{"role": "user", "content": text}])
+    assert least <= tokens
+
+
+def test_a_prompt_of_which_half_was_read_is_called_cut() -> None:
+    text = "The warranty lasts for twenty-four months after the date of purchase. " * 20
+    made = ask(Scripted("It is 24 months [1].", read=150), hit(text))
+    assert [one["kind"] for one in made.extra["problems"]] == ["prompt_cut"]
+    made = ask(Scripted("保修期为24个月[1]。", read=300), hit("保修期为24个月，自购买之日起计算。" * 60))
+    assert [one["kind"] for one in made.extra["problems"]] == ["prompt_cut"]
+
+
+def test_brackets_of_the_source_are_no_markers_of_an_extractive_answer() -> None:
+    text = "Transformers reach a BLEU score of 28.4 on translation [12]."
+    asked = Asked(question="What BLEU score do transformers reach on translation?", hits=[hit(text)])
+    made = Extractive().reply(asked)
+    assert made.text == "Transformers reach a BLEU score of 28.4 on translation (12).[1]"
+    (quote,) = made.quotes
+    assert text[quote.start : quote.end] == text
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"answers": {"text": [], "answer_start": []}}, False),
+        ({"answers": {"text": ["two years"], "answer_start": [3]}}, True),
+        ({"answers": [""]}, False),
+        ({"answers": [{"text": "", "answer_start": -1}]}, False),
+        ({"answers": [{"text": "两年", "answer_start": 1}]}, True),
+        ({"answers": ["x"], "answerable": "false"}, False),
+        ({"answers": ["x"], "answerable": 0}, False),
+        ({"answers": [], "answerable": "True"}, True),
+        ({"answers": ["x"], "is_impossible": True}, False),
+        ({"answers": [], "is_impossible": False}, True),
+        ({"answers": None}, False),
+        ({"answer": 0}, True),
+        ({"unanswerable": 1}, False),
+    ],
+)
+def test_what_a_line_says_of_its_answer(said: dict[str, Any], expected: bool) -> None:
+    assert is_answerable(Result(id="1", query="q", extra=said)) == expected
+
+
+def test_a_line_that_says_nothing_of_its_answer_is_an_error() -> None:
+    with pytest.raises(InputError, match="does not say"):
+        is_answerable(Result(id="1", query="q", extra={"answerable": "perhaps"}))

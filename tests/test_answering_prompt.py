@@ -137,6 +137,15 @@ def test_the_built_in_rules_are_short() -> None:
         ("", "en"),
         ("🙂", "en"),
         ("何时", "zh"),
+        ("Who is 张伟?", "en"),
+        ("Does 北京大学 have a library?", "en"),
+        ("Is 微信支付 supported?", "en"),
+        ("What is the price of 五粮液 and 茅台酒 in 上海市?", "en"),
+        ("transformers device_map quantize int8 怎么用", "zh"),
+        ("請問 OpenAI GPT-4 Turbo with Vision 支援哪些功能？", "zh"),
+        ("list 怎么排序？", "zh"),
+        ("LangChain 和 LlamaIndex 的区别", "zh"),
+        ("PyTorch benchmark 对比测试结果", "zh"),
     ],
 )
 def test_language(question: str, expected: str) -> None:
