@@ -158,7 +158,7 @@ def _is_silent(clause: str, mark: str, cites: bool, state: _State) -> bool:
         read = f"I {read}"
     elif state.about and en.ELIDED.match(read):
         read = f"the sources {read}"
-    elif state.about and zh.ELIDED.match(read):
+    elif (state.about or state.self) and zh.ELIDED.match(read):
         read = f"资料{read}"
     tagged = en.MENTION.sub(en.TAG, read)
     for words, said in ((zh, read), (en, tagged)):

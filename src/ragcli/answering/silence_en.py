@@ -109,7 +109,7 @@ SURE = re.compile(
     rf"|\b(?:none|neither|not one) (?:of )?(?:{TAG}|(?:{_ADJ} ){{0,3}}(?:{_NOUN}|{_COMMON}))(?: {_ADV})?"
     rf" (?:(?:{_SAYS}|{_HOLDS})\b|(?:is|are) (?:relevant|related|about)\b)"
     rf"|^no (?:{_ADJ} )?{_NOUN} (?:{_SAYS})\b"
-    rf"|\bnothing(?: \w+)?{_WHERE}{TAG}"
+    rf"|\bnothing(?: (?:(?:is|was|has been) )?\w+(?: (?:about|on|of|regarding) [^,\x01]{{1,40}}?)?)?{_WHERE}{TAG}"
     rf"|\b{_BE_NOT} {_PART}{_WHERE}{SOURCES}"
     rf"|\b(?:do|does|did)(?: not|n't) (?:appear|occur|exist|show up){_WHERE}{SOURCES}"
     rf"|^I (?:do not|don't|did not|didn't|cannot|can't|could not|couldn't|am unable to|was unable to|am not able to"
