@@ -164,7 +164,9 @@ def test_an_interval_of_the_passage_is_none_within_a_clause_and_a_citation_at_it
     assert normalise("It works【1】.", [hit("It works【1】.")]) == "It works[1]."
 
 
-@pytest.mark.parametrize("answer", ["24 months[1].", "型号X200[1]。", "产品A[1]。", "the IP68[1] phone", "5G[1]"])
+@pytest.mark.parametrize(
+    "answer", ["24 months[1].", "型号X200[1]。", "产品A[1]。", "the IP68[1] phone", "5G[1]", "by survey data[1]."]
+)
 def test_a_marker_may_stand_directly_after_a_word(answer: str) -> None:
     assert [mark.n for mark in marks(answer, [hit("x")])] == [1]
 
@@ -206,7 +208,8 @@ def test_markers_on_a_line_of_their_own_stand_for_the_sentences_before_it() -> N
 
 
 def test_a_line_that_leads_to_what_follows_stands_for_it() -> None:
-    made = check("", "根据资料[1]：\n- 保修36个月\n- 退货7天", [hit("保修24个月，退货7天"), hit("服务36个月")])
+    hits = [hit("保修24个月，退货7天"), hit("服务36个月")]
+    made = check("", "根据资料[1]：\n\n- 保修36个月\n- 退货7天\n\n服务36个月。", hits)
     assert [(one["text"], one["found_in"]) for one in made.problems] == [("36个月", [2])]
     assert check("", "根据[1]：", [hit("x y")]).quotes
 

@@ -84,12 +84,13 @@ _MASKED = re.compile(
 )
 _CODED_MARKER = re.compile(r"`\[\d{1,3}\]`")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*$", re.ASCII)
-_ARRAYS = re.compile(
-    r"arr(?:ay)?|li?st|vec(?:tor)?|dict|args|argv|data|rows?|cols?|items?|nums?|matrix|mat|tensor|tuple|buf(?:fer)?"
-    r"|str|map"
-    r"|stack|queue|index|idx|values|keys|params|self|results?"
+# Names of variables; the second are words, too, behind which a marker may end a clause: "according to survey data[1]."
+_ARRAYS = re.compile(r"arr|lst|vec|dict|args|argv|nums|mat|tensor|tuple|buf|str|idx|params|self")
+_WORDS_TOO = re.compile(
+    r"array|list|vector|data|rows?|cols?|columns?|items?|matrix|buffer|map|stack|queue|index|values|keys|results?"
 )
 _CLAUSE_END = re.compile(r"[ \t*_”\"')）]{0,8}(?:\Z|[。.，,；;、：:！!？?\n|）)])")
+_CITED_END = re.compile(rf"(?:\[\d{{1,3}}\]){{1,9}}{_CLAUSE_END.pattern}")
 _INTERVAL = re.compile(
     r"(?:intervals?|range|arrays?|lists?|vectors?|tuples?|sets?|区间|區間|范围|範圍|数组|數組|列表|向量|集合|序列|∈|=)"
     r"(?: is| of| are|为|為|是)?\s?$",
@@ -126,7 +127,9 @@ def _is_index(text: str, start: int, n: int, literal: Callable[[str], bool]) -> 
     before = text[found.start() - 1 : found.start()]
     if len(name) == 1 and name.islower() and (not before or before.isascii() or before.isspace()):
         return True
-    return literal(f"{name}[{n}]") and not _CLAUSE_END.match(text, start + len(marker(n)))
+    if _CITED_END.match(text, start):
+        return False
+    return _WORDS_TOO.fullmatch(name) is not None or literal(f"{name}[{n}]")
 
 
 # ------------------------------------------------------------------------------------------------- reading

@@ -55,7 +55,6 @@ _FACT = re.compile(
     re.IGNORECASE,
 )
 _NAME = re.compile(r"(?<=\S\s)(?!I\b|I'|AI\b)[A-Z][\w-]+")
-_IN_CONDITION = re.compile(r"[^\W_]\s")
 _LEAST_WORDS = 4  # of an English clause after a comma: a shorter one goes on with a list
 _THEY = re.compile(r"^(?:they|it|these)\b(?= )", re.IGNORECASE)
 

@@ -237,6 +237,6 @@ GREETING = re.compile(
 FILLER = re.compile(
     r"^(?:ok(?:ay)?|sure|certainly|thanks?(?: you)?.{0,40}|great question|good question|that(?:'s| is) a (?:good"
     r"|great|interesting) question|let me .{0,40}|I (?:have )?(?:carefully )?(?:reviewed|checked|read|searched"
-    r"|looked).{0,60})$",
+    r"|looked).{0,60}|(?:the|your|this) (?:question|user|query) (?:asks|is asking|is about|wants)\b.{0,80})$",
     re.IGNORECASE,
 )

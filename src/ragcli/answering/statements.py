@@ -82,7 +82,7 @@ def sentences(text: str, hits: Sequence[Hit] = ()) -> list[Sentence]:
         is_alone = _WORD.search(statement) is None
         is_entry = listing and bool(own) and own[0].start - start <= _BULLET
         listing = bool(out) and (is_entry or (not is_alone and _LISTING.fullmatch(statement) is not None))
-        if ahead and (numbers or is_alone or (out and "\n\n" in text[out[-1].end : start])):
+        if ahead and (numbers or is_alone or (out[-1].statement and "\n\n" in text[out[-1].end : start])):
             ahead = ()
         if listing:
             _bind(out, unmarked, numbers)
