@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import pytest
 
+from conftest import DATA
 from ragcli.answering.refusing import REFUSALS, is_comparable, is_refusal
 from ragcli.records import Hit
+from ragcli.splitting.sentences import sentence_spans
+
+# Written for this project, in part before the rules: what models say, in three scripts.
+WORDINGS = [json.loads(line) for line in (DATA / "refusals.jsonl").read_text("utf-8").splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -64,3 +72,32 @@ def test_an_answer_that_says_something_is_none(text: str) -> None:
 def test_languages_are_told_apart(question: str, text: str, comparable: bool) -> None:
     hit = Hit(id="c", document_id="d", source="a", text=text, start=0, end=len(text), rank=1, score=1.0)
     assert is_comparable(question, [hit]) == comparable
+
+
+@pytest.mark.parametrize("wording", WORDINGS, ids=lambda wording: wording["text"][:40])
+def test_wordings_of_models(wording: dict) -> None:
+    assert is_refusal(wording["text"]) == wording["refusal"]
+    assert is_refusal(f"**{wording['text']}**") == wording["refusal"]
+
+
+def test_no_sentence_of_a_document_is_a_refusal() -> None:
+    texts = [
+        json.loads(line).get("text", "")
+        for name in ("cmrc_sample/corpus.jsonl", "english_qa.jsonl")
+        for line in (DATA / name).read_text("utf-8").splitlines()
+    ]
+    said = [text[start:end] for text in texts for start, end in sentence_spans(text)]
+    assert len(said) > 1000
+    assert [one for one in said if is_refusal(one) or is_refusal(one + "[1]")] == []
+
+
+@pytest.mark.parametrize(
+    "piece", ["no ", "资料没有", "[资料", "“", "the sources and ", "根据", ", but", "- ", "提供的", "资料[1]"]
+)
+def test_reading_takes_linear_time(piece: str) -> None:
+    def seconds(times: int) -> float:
+        began = time.process_time()
+        is_refusal(piece * times)
+        return time.process_time() - began
+
+    assert seconds(8000) < 24 * max(seconds(1000), 0.002)

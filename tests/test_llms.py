@@ -234,6 +234,19 @@ def test_several_threads_share_a_model(ask: Any) -> None:
         (["no ", " think", "ing\n"], "no  thinking"),
         (["<think>never ends"], ""),
         (["<"], "<"),
+        (["<think>a</think>\n<think>b</th", "ink>\n\nyes"], "yes"),
+        (["<thinking>a</thinking>yes"], "yes"),
+        (["[TH", "INK]a[/THINK]", "yes"], "yes"),
+        (["<seed:think>a</seed:think>yes"], "yes"),
+        (["◁think▷a◁/think▷yes"], "yes"),
+        (["<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>final<|message|>yes"], "yes"),
+        (["hmm</think>yes"], "yes"),
+        (["[1] is a marker"], "[1] is a marker"),
+        (
+            ["Models end it with `</think>`, not with “</think>”."],
+            "Models end it with `</think>`, not with “</think>”.",
+        ),
+        (["The tags are <think> and", " </think>."], "The tags are <think> and </think>."),
     ],
 )
 def test_thinking_is_no_answer(pieces: list[str], answer: str) -> None:
@@ -243,6 +256,31 @@ def test_thinking_is_no_answer(pieces: list[str], answer: str) -> None:
         view.add(piece)
     assert view.end() == answer
     assert "".join(said) == answer
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_what_was_shown_before_a_closing_tag_alone_is_void(size: int) -> None:
+    text = "The user asks… 99 months?\n</think>\n<think>again</think>\n\nIt is 24 months [1]."
+    shown: list[str] = []
+    reasons: list[str] = []
+
+    def restart(reason: str) -> None:
+        reasons.append(reason)
+        shown.clear()
+
+    view = Answer(shown.append, restart)
+    for at in range(0, len(text), size):
+        view.add(text[at : at + size])
+    assert view.end() == "It is 24 months [1]."
+    assert "".join(shown) == view.end()
+    assert len(reasons) == 1
+
+
+def test_thinking_that_the_endpoint_does_not_part_is_no_answer(ask: Any) -> None:
+    _, llm = ask(Say(["Let me see. ", "99 months", "</think>", "\n\n24 months [1]."]))
+    shown: list[str] = []
+    done = complete(llm, HELLO, Sampling(), on_piece=shown.append, on_restart=lambda _: shown.clear())
+    assert done.text == "".join(shown) == "24 months [1]."
 
 
 def test_an_answer_that_is_only_thinking_is_an_error(ask: Any) -> None:

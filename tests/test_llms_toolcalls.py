@@ -100,8 +100,7 @@ def test_line_breaks_in_a_string_are_taken() -> None:
     assert said(calls) == [("read", {"id": "a\nb"})]
 
 
-# Of the form with a type the sign comes after the start, so that a stream cannot know it in time.
-@pytest.mark.parametrize("form", [one for one in FORMS if one != "llama 3 with a type"])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_a_stream_holds_calls_back_and_nothing_else(form: str, size: int) -> None:
     whole = FORMS[form]
@@ -110,3 +109,57 @@ def test_a_stream_holds_calls_back_and_nothing_else(form: str, size: int) -> Non
     rest, calls = sieve.end()
     assert shown + rest == ""
     assert said(calls) == [SEARCH]
+
+
+MORE = {
+    "pretty": json.dumps(json.loads(A), indent=2, ensure_ascii=False),
+    "spaced": "{ " + A[1:],
+    "a list": f"[{A}]",
+    "a list, spaced": f"[ {A} ]",
+    "a block without json": f"```\n{A}\n```",
+    "openai's own, bare": f'{{"id": "1", "type": "function", "function": {TEXTUAL}}}',
+    "after thinking": f"<think>hmm</think>\n\n{A}",
+}
+
+
+@pytest.mark.parametrize("form", MORE)
+@pytest.mark.parametrize("size", [1, 4, 1000])
+def test_a_stream_loses_no_call_that_is_read(form: str, size: int) -> None:
+    sieve = Sieve(["search"])
+    shown = "".join(sieve.add(MORE[form][at : at + size]) for at in range(0, len(MORE[form]), size))
+    rest, calls = sieve.end()
+    assert said(calls) == [SEARCH]
+    assert (shown + rest).strip() in ("", "<think>hmm</think>")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Here is a config:\n```json\n{"name": "demo", "parameters": {"lr": 0.1}}\n```\nUse it [1].',
+        '{"name": "demo", "parameters": {"lr": 0.1}}',
+        '[{"name": "demo", "arguments": {}}]',
+        f"The form is `<tool_call>{A}</tool_call>` [1].",
+        "[1] says so, and [2] too.",
+        "```python\nprint([1])\n```\nThis prints it [1].",
+        "{x} is a set.",
+        "```",
+        "[",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_stream_keeps_what_is_no_call(text: str, size: int) -> None:
+    sieve = Sieve(["search", "read"])
+    shown = "".join(sieve.add(text[at : at + size]) for at in range(0, len(text), size))
+    rest, calls = sieve.end()
+    assert (shown + rest, calls) == (text, [])
+
+
+@pytest.mark.parametrize("text", ["[1] says so, and more", "```python\nprint([1])\n", "a `b` c {d} [e]"])
+def test_what_is_surely_no_call_is_let_through_at_once(text: str) -> None:
+    sieve = Sieve(["search"])
+    assert "".join(map(sieve.add, text)) == text
+
+
+def test_an_unknown_name_in_tags_is_a_call_so_that_the_model_is_told() -> None:
+    _, calls = parse('<tool_call>{"name": "demo", "arguments": {}}</tool_call>', ["search"])
+    assert said(calls) == [("demo", {})]

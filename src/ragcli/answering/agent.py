@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from ragcli.answering.defusing import defuse
 from ragcli.answering.model import ModelAnswerer, Prepared
-from ragcli.answering.prompt import Template, contexts, defuse
+from ragcli.answering.prompt import Template, contexts
 from ragcli.answering.protocols import Asked, OnText, Reply
 from ragcli.answering.terms import language
 from ragcli.errors import ModelError

@@ -11,11 +11,13 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ragcli.errors import InputError
 from ragcli.records import Json, Result
 
 MOST_LOST = 0.05  # part of the answerable that may be refused
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _SHOWN = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)  # parts lost, for which the trade-off is shown
 
 
@@ -40,23 +42,36 @@ class Calibration:
 
 
 def is_answerable(result: Result) -> bool:
-    """Return what a question's line says: ``answerable``, ``unanswerable``, or whether ``answers`` holds any.
+    """Return what a question's line says: ``answerable``, ``unanswerable``, ``is_impossible``, or ``answers``.
+
+    Answers are texts, objects with a ``text``, or SQuAD's ``{"text": [...], "answer_start": [...]}``; empty ones are
+    none.
 
     Raises:
         InputError: it says nothing of it.
     """
     said = result.extra
-    if isinstance(said.get("answerable"), bool):
-        return bool(said["answerable"])
-    if isinstance(said.get("unanswerable"), bool):
-        return not said["unanswerable"]
+    for key, meant in (("answerable", True), ("unanswerable", False), ("is_impossible", False)):
+        value = said.get(key)
+        if isinstance(value, str):
+            value = _WORDS.get(value.strip().lower(), value)
+        if isinstance(value, bool) or value in (0, 1):
+            return bool(value) is meant
     for key in ("answers", "answer"):
         if key in said:
-            return bool(said[key])
+            return _holds_text(said[key])
     raise InputError(
         f"question {result.id} ({result.query[:60]}) does not say whether the documents answer it.",
         hint='Write "answerable": true or false (or "answers": [] for none) into its line.',
     )
+
+
+def _holds_text(answers: Any) -> bool:
+    if isinstance(answers, dict):
+        return _holds_text(answers.get("text", list(answers.values())))
+    if isinstance(answers, list):
+        return any(map(_holds_text, answers))
+    return bool(str(answers).strip()) if answers is not None and answers is not False else False
 
 
 def calibrate(supports: Iterable[tuple[float, bool]], default: float, most_lost: float = MOST_LOST) -> Calibration:

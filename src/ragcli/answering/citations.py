@@ -49,3 +49,12 @@ def citations(hits: Sequence[Hit], quotes: Sequence[Quote]) -> list[Citation]:
 def marker(n: int) -> str:
     """Return the marker that stands for citation ``n`` in an answer's text."""
     return f"[{n}]"
+
+
+def quoted(text: str) -> str:
+    """Return a quote as it stands in an answer: brackets of the source that look like markers are round, ``(12)``."""
+    if not any(bracket in text for bracket in "[［【〔〖"):
+        return text
+    from ragcli.answering.markers import unmarked  # its patterns take 20 ms to load
+
+    return unmarked(text)

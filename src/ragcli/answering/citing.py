@@ -8,38 +8,22 @@ Pure functions.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ragcli.answering.citations import marker
 from ragcli.answering.evidence import gather, read_question
 from ragcli.answering.extractive import best_quote
 from ragcli.answering.facts import missing
+from ragcli.answering.markers import normalise
 from ragcli.answering.protocols import Quote
 from ragcli.answering.refusing import THRESHOLD, is_comparable, support
+from ragcli.answering.silence import is_courtesy
+from ragcli.answering.statements import Sentence, sentences
 from ragcli.records import Hit, Json
 from ragcli.splitting.sentences import sentence_spans
 
 MOST_QUOTED = 200  # characters of a passage that stand for one sentence
 _LEAST_STATEMENT = 4  # characters: a shorter sentence ("Yes.") says nothing that can be looked for
-
-# The forms in which models write markers: [1], [1, 2], [1-3], 【1】, [^1], [Source 1], [资料1], 【1†source】.
-_WORD = r"(?:source|sources|doc|document|context|ref|citation|资料|来源|文档|引用)?\s*\^?"
-_NUMBERS = r"\d{1,3}(?:\s*(?:[,，、;；]|-|–|至)\s*\^?\d{1,3})*"
-_MARK = re.compile(rf"[\[［【]\s*{_WORD}\s*({_NUMBERS})\s*(?:†[^\]】］]{{0,20}})?[\]］】]", re.IGNORECASE)
-_PLAIN = re.compile(r"\[(\d{1,3})\]")
-_PART = re.compile(r"(\d{1,3})(?:\s*[-–至]\s*\^?(\d{1,3}))?")
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A sentence of an answer: its place, its words without markers, and the numbers of its markers."""
-
-    start: int
-    end: int
-    statement: str
-    marks: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,47 +35,13 @@ class Cited:
     problems: list[Json]
 
 
-def normalise(text: str, hits: Sequence[Hit]) -> str:
-    """Return an answer with all markers in the form ``[1][2]``.
-
-    Brackets that stand so in a passage, as ``[0, 1]`` in one on mathematics, are no markers.
-    """
-
-    def plain(match: re.Match[str]) -> str:
-        if _PLAIN.fullmatch(match.group()):
-            return match.group()
-        numbers: list[int] = []
-        for first, last in _PART.findall(match[1]):
-            low, high = int(first), int(last or first)
-            numbers += range(low, high + 1) if low <= high <= low + len(hits) else [low, high]
-        if any(match.group() in hit.text for hit in hits) or 0 in numbers:
-            return match.group()
-        return "".join(map(marker, dict.fromkeys(numbers)))
-
-    return _MARK.sub(plain, text)
-
-
-def sentences(text: str) -> list[Sentence]:
-    """Return the sentences of an answer; markers that stand alone belong to the sentence before."""
-    out: list[Sentence] = []
-    for start, end in sentence_spans(text):
-        piece = text[start:end]
-        marks = tuple(dict.fromkeys(int(n) for n in _PLAIN.findall(piece)))
-        statement = " ".join(_PLAIN.sub("", piece).split())
-        if out and not re.search(r"\w", statement):
-            last = out[-1]
-            out[-1] = Sentence(last.start, end, last.statement, tuple(dict.fromkeys(last.marks + marks)))
-        elif re.search(r"\w", statement):
-            out.append(Sentence(start, end, statement, marks))
-    return out
-
-
 def check(question: str, answer: str, hits: Sequence[Hit], results: Sequence[str] = ()) -> Cited:
     """Return an answer with its citations and problems.
 
-    A problem is ``{kind, sentence, …}``. Kinds: ``no_such_source`` (``n``: the marker names no passage), ``number``,
-    ``date``, ``name`` and ``quotation`` (``text`` is not in the passages ``cited``; ``found_in`` are those that have
-    it), ``uncited`` (the answer names no source at all).
+    A problem is ``{kind, sentence, …}``. Kinds: ``no_such_source`` (``n``: the marker names no passage),
+    ``empty_source`` (``n``: that passage has no text, so that nothing can be quoted), ``number``, ``date``, ``name``
+    and ``quotation`` (``text`` is not in the passages ``cited``; ``found_in`` are those that have it), ``uncited`` (the
+    answer names no source at all).
 
     Args:
         question: what was asked; what it says may be said again.
@@ -104,20 +54,24 @@ def check(question: str, answer: str, hits: Sequence[Hit], results: Sequence[str
     problems: list[Json] = []
     sources = [_source(hit) for hit in hits]
     marked = False
-    for sentence in sentences(text):
+    said = sentences(text, hits)
+    for sentence in said:
         valid = [n for n in sentence.marks if 1 <= n <= len(hits)]
         marked = marked or bool(valid)
         problems += [
             {"kind": "no_such_source", "n": n, "sentence": sentence.statement} for n in sentence.marks if n not in valid
         ]
         for n in valid:
-            _add(quotes, Quote(n - 1, *_span(question, sentence.statement, hits[n - 1]), n=n))
+            if hits[n - 1].text.strip():
+                _add(quotes, Quote(n - 1, *_span(question, sentence.statement, hits[n - 1]), n=n))
+            else:
+                problems.append({"kind": "empty_source", "n": n, "sentence": sentence.statement})
         if not sentence.marks:
             attributed = _attribute(sentence.statement, hits)
             if attributed is not None:
                 _add(quotes, attributed)
         problems += _facts([question, *results], sentence, valid, sources)
-    if not marked and not results and sentences(text):
+    if not marked and not results and said:
         problems.append({"kind": "uncited", "sentence": ""})
     return Cited(text, list(quotes.values()), problems)
 
@@ -125,15 +79,21 @@ def check(question: str, answer: str, hits: Sequence[Hit], results: Sequence[str
 def verify(answer: str, hits: Sequence[Hit]) -> list[Json]:
     """Return the sentences of an answer that no hit supports: ``{kind: "unsupported", sentence, start, end, support}``.
 
+    Words are measured, nothing else: a sentence that says the contrary in the same words passes. What only frames the
+    answer (headings, lines that end in a colon, courtesies) is not looked at.
+
     The measure is that of the retrieval's refusal, `ragcli.answering.refusing.support`, and so is the threshold: on
     CMRC 2018 a question's own words, read as a statement, are supported by the hits for .978, and by the hits without
     the passage that they are about for .23.
     """
     problems: list[Json] = []
-    for sentence in sentences(answer):
-        if len(sentence.statement) < _LEAST_STATEMENT or not is_comparable(sentence.statement, hits):
+    for sentence in sentences(answer, hits):
+        statement = sentence.plain
+        if len(statement) < _LEAST_STATEMENT or sentence.is_frame or is_courtesy(statement):
             continue
-        held = support(gather(read_question(sentence.statement), hits))
+        if not is_comparable(statement, hits):
+            continue
+        held = support(gather(read_question(statement), hits))
         if held < THRESHOLD:
             problems.append(
                 {

@@ -13,7 +13,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ragcli.answering.citations import marker
+from ragcli.answering.citations import marker, quoted
 from ragcli.answering.evidence import Evidence, Scored, gather, read_question
 from ragcli.answering.prompt import Template
 from ragcli.answering.protocols import Asked, OnText, Quote, Reply
@@ -71,7 +71,9 @@ class Extractive:
         extra: Json = {"extractive": True, "support": round(held, 4)}
         quotes = [] if held < threshold else _choose(evidence, asked.hits, self.max_characters)
         if quotes:
-            text = " ".join(asked.hits[q.hit].text[q.start : q.end] + marker(n) for n, q in enumerate(quotes, 1))
+            text = " ".join(
+                quoted(asked.hits[q.hit].text[q.start : q.end]) + marker(n) for n, q in enumerate(quotes, 1)
+            )
             made = Reply(text=text, quotes=quotes, extra=extra)
         else:
             extra |= {"refused_by": "retrieval", "threshold": threshold}

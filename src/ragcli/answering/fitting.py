@@ -1,5 +1,8 @@
 """Cut the contexts to the model's window: whole hits as long as they fit, then a part of the next; name the rest.
 
+A first hit of which not even a part fits is passed over, so that one oversized passage costs no answer. Titles,
+headings and the headers of tables are bounded whatever the window.
+
 Only the model's own count decides (`LLM.count`), so that a prompt that fits here fits there.
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ragcli.answering.defusing import bounded
 from ragcli.llms.estimate import bound
 from ragcli.llms.protocols import ContextError, Message
 from ragcli.records import Hit, Json
@@ -23,7 +27,8 @@ class Fitted:
     Args:
         messages: the prompt.
         hits: the hits in it, in order; the last may be cut.
-        left_out: what is not in it: ``{rank, chunk_id, source, characters}`` for each hit that is missing or cut.
+        left_out: what is not in it: ``{rank, chunk_id, source, characters}`` for each hit that is missing or cut, its
+            title, headings and header included.
         tokens: of the prompt, or None where there was nothing to count for.
     """
 
@@ -54,29 +59,46 @@ def fit(
     Raises:
         ContextError: the prompt is too long without any hit.
     """
+    given = [bounded(hit) for hit in hits]
+    hits = [hit for hit, _ in given]
+
+    def made(chosen: Sequence[Hit], passed: int, messages: list[Message], tokens: int | None) -> Fitted:
+        left_out = []
+        for at, (hit, lost) in enumerate(given):
+            held = len(chosen[at - passed].text) if 0 <= at - passed < len(chosen) else 0
+            if lost + len(hit.text) - held:
+                left_out.append(_lost(hit, lost + len(hit.text) - held))
+        return Fitted(messages, list(chosen), left_out, tokens)
+
     whole = build(hits)
     if most is None or bound(whole) + beside <= most:  # short enough whatever the tokenizer: counting takes time
-        return Fitted(whole, list(hits), [], None)
-    tokens = count(whole)
-    if tokens <= most:
-        return Fitted(whole, list(hits), [], tokens)
-    kept = _most(len(hits), lambda n: count(build(hits[:n])) <= most)
-    if kept < 0:
+        return made(hits, 0, whole, None)
+    room = most
+
+    def fits(chosen: Sequence[Hit]) -> bool:
+        return count(build(chosen)) <= room
+
+    if (tokens := count(whole)) <= most:
+        return made(hits, 0, whole, tokens)
+    if not fits([]):
         raise ContextError(
             f"the question and the rules alone are more than the {most} tokens that {name} has for the prompt.",
             window=most,
         )
-    chosen = list(hits[:kept])
-    following = hits[kept]
-    part = _part(following, lambda cut: count(build([*chosen, cut])) <= most)
-    left_out = [_lost(hit, len(hit.text)) for hit in hits[kept:]]
-    if part is not None:
-        chosen.append(part)
-        left_out[0] = _lost(following, len(following.text) - len(part.text))
-    if not chosen and hits:
-        raise ContextError(f"not one passage fits into the {most} tokens that {name} has for the prompt.", window=most)
-    made = build(chosen)
-    return Fitted(made, chosen, left_out, count(made))
+    for passed in range(len(hits)):
+        if chosen := _chosen(hits[passed:], fits):
+            messages = build(chosen)
+            return made(chosen, passed, messages, count(messages))
+    raise ContextError(f"not one passage fits into the {most} tokens that {name} has for the prompt.", window=most)
+
+
+def _chosen(hits: Sequence[Hit], fits: Callable[[Sequence[Hit]], bool]) -> list[Hit]:
+    """Return the hits that fit from the first on, and as much as fits of the next; none where the first does not."""
+    whole = list(hits[: _most(len(hits) + 1, lambda n: fits(hits[:n]))])
+    if len(whole) == len(hits):
+        return whole
+    part = _part(hits[len(whole)], lambda cut: fits([*whole, cut]))
+    return whole if part is None else [*whole, part]
 
 
 def _most(limit: int, fits: Callable[[int], bool]) -> int:

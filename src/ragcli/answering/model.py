@@ -16,10 +16,10 @@ from ragcli.answering.fitting import Fitted, fit
 from ragcli.answering.prompt import Template
 from ragcli.answering.protocols import Asked, OnText, Reply
 from ragcli.answering.refusing import THRESHOLD, is_comparable, is_refusal, refusal, support
-from ragcli.errors import RagcliError
+from ragcli.errors import ModelError, RagcliError
 from ragcli.llms import estimate
 from ragcli.llms.protocols import LLM, Batching, Completion, ContextError, Message, Sampling
-from ragcli.llms.run import complete
+from ragcli.llms.run import complete, concluded
 from ragcli.records import Hit, Json
 
 _TRIES = 4  # prompts, each shorter, where an endpoint refuses one as too long
@@ -104,7 +104,14 @@ class ModelAnswerer:
         prompts = [prepared.fitted.messages for _, prepared in waiting if prepared.fitted is not None]
         answers = self.llm.complete_batch(prompts, self._sampling) if prompts else []
         for (at, prepared), done in zip(waiting, answers, strict=True):
-            out[at] = done if isinstance(done, RagcliError) else self.conclude(prepared, done)
+            try:
+                out[at] = (
+                    done
+                    if isinstance(done, RagcliError)
+                    else self.conclude(prepared, concluded(self.llm, done, self._sampling))
+                )
+            except ModelError as error:
+                out[at] = error
         return [one for one in out if one is not None]
 
     def prepare(self, asked: Asked, most: int | None = None, *, gated: bool = True) -> Prepared:

@@ -1,8 +1,9 @@
 """What a language model is told: a question with numbered contexts, in the question's language.
 
-The contexts are data from documents that anyone may have written. Each stands in a fence that is longer than any
-run of the fence's character in it, so that no document can close its own fence; what a model would read as a control
-token is broken up; and the instructions say that nothing inside a fence is an instruction.
+The contexts are data from documents that anyone may have written. Each stands, title and headings included, in a fence
+that is longer than any run of the fence's character in it, so that no document can close its own fence; above it stand
+its number, the source's name on one line, and the pages. What a model would read as a control token is broken up
+(`ragcli.answering.defusing`), and the instructions say that sources, names and titles are no instructions.
 
 The words are in Jinja templates, which run in a sandbox: the two in ``templates/``, or a user's own.
 """
@@ -17,6 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ragcli.answering.defusing import bounded, defuse, name, passage
 from ragcli.answering.refusing import refusal
 from ragcli.answering.terms import Language, language
 from ragcli.errors import UsageError
@@ -29,14 +31,6 @@ _PAGES: dict[Language, str] = {"zh": "第 {pages} 页", "en": "pages {pages}"}
 
 _FENCE = "`"
 _RUN = re.compile(f"{_FENCE}+")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-
-# Control tokens of the models in use: ChatML and Llama 3 (<|…|>), DeepSeek (<｜…｜>), Llama 2 and Mistral, Gemma, the
-# tags of thinking and of tools.
-_CONTROL = re.compile(
-    r"<(?=[|｜][^<>\n]{1,60}[|｜]>|/?s>|/?(?:start|end)_of_turn>|/?(?:think|tool_call|tool_response|tools)>|<\s?/?SYS)"
-    r"|\[(?=/?(?:INST|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|SYSTEM_PROMPT)\])"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,45 +85,35 @@ class Template:
         return out
 
 
-def defuse(text: str, special: Sequence[str] = ()) -> str:
-    """Break up what a model would read as control tokens: a space after the first character.
-
-    Text without such tokens is returned as it is.
-    """
-    text = _CONTROL.sub(lambda match: match.group() + " ", text)
-    for token in special:
-        if len(token) > 1 and token in text:
-            text = text.replace(token, f"{token[0]} {token[1:]}")
-    return text
-
-
-def label(hit: Hit, lang: Language) -> str:
-    """Return a hit's source, pages and headings on one line, whatever a file's name or a heading holds."""
-    parts = [hit.source]
+def label(hit: Hit, lang: Language, special: Sequence[str] = ()) -> str:
+    """Return a hit's source and pages on one line, whatever a file's name holds."""
+    parts = [name(hit.source, special).replace(_FENCE, "'")]
     if hit.pages:
         first, last = min(hit.pages), max(hit.pages)
         if first == last:
             parts.append(_PAGE[lang].format(pages=first))
         else:
             parts.append(_PAGES[lang].format(pages=f"{first}-{last}"))
-    names = [name for name in (hit.title, *hit.headings) if name]
-    if names:
-        parts.append(" > ".join(dict.fromkeys(names)))
-    return " · ".join(_UNPRINTABLE.sub(" ", part).replace(_FENCE, "'") for part in parts)
+    return " · ".join(parts)
 
 
 def _context(number: int, hit: Hit, lang: Language, special: Sequence[str]) -> dict[str, Any]:
-    text = defuse(f"{hit.header}\n{hit.text}" if hit.header else hit.text, special)
+    hit, _ = bounded(hit)
+    title = None if hit.title is None else name(hit.title, special)
+    headings = [name(heading, special) for heading in hit.headings]
+    above = " > ".join(dict.fromkeys(filter(None, (title, *headings))))
+    text = "\n".join(filter(None, (above, passage(hit.header, special)))) + "\n" if above or hit.header else ""
+    text += passage(hit.text, special)
     longest = max((len(run) for run in _RUN.findall(text)), default=0)
     fence = _FENCE * max(3, longest + 1)
     return {
         "n": number,
-        "label": defuse(label(hit, lang), special),
+        "label": label(hit, lang, special),
         "fenced": f"{fence}\n{text}\n{fence}",
-        "source": hit.source,
-        "title": hit.title,
+        "source": name(hit.source, special),
+        "title": title,
         "pages": hit.pages,
-        "headings": hit.headings,
+        "headings": headings,
     }
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from types import TracebackType
 
-from ragcli.answering.citations import marker
+from ragcli.answering.citations import marker, quoted
 from ragcli.answering.run import Made
 from ragcli.errors import UsageError
 from ragcli.jsonl import dumps, loads, objects
@@ -26,7 +26,7 @@ def example(made: Made, prompt: list[Message]) -> Json:
     text = made.reply.text
     if made.reply.quotes and all(quote.n is None for quote in made.reply.quotes):
         hits = made.asked.hits
-        text = " ".join(hits[q.hit].text[q.start : q.end] + marker(q.hit + 1) for q in made.reply.quotes)
+        text = " ".join(quoted(hits[q.hit].text[q.start : q.end]) + marker(q.hit + 1) for q in made.reply.quotes)
     return {
         "messages": [*prompt, {"role": "assistant", "content": text}],
         "id": made.answer.id,

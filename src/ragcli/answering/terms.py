@@ -28,9 +28,28 @@ _IS_LATIN = re.compile(r"[^\W\d_]+")
 # The words that make a Chinese sentence a question. A run is cut where they stand, so that 是哪一年成 makes
 # no pair. Longest first.
 _ASKING = re.compile(
-    "什么时候|什么样|为什么|什么|甚么|啥|谁|何时|何地|何处|何人|为何|如何|哪[一二两三几]?[个些位种年月天次届座]|哪里|哪儿|哪"
-    "|多少|几[个年月日天次位种名岁届条章]|怎么样?|怎样|是否|是不是|有没有|能不能|可不可以|请问|请说明|请介绍|吗|呢|麼|么|几"
+    "什么时候|什么样|为什么|什么|甚么|啥|谁|何时|何地|何处|何人|为何|如何|哪[一二两三几]?[个些位种年月天次届座]|哪里"
+    "|哪儿|哪"
+    "|多少|几[个年月日天次位种名岁届条章]|怎么样?|怎样|是否|是不是|有没有|能不能|可不可以|请问|请说明|请介绍|吗|呢"
+    "|麼|么|几"
     "|多[长高大远久重深宽快厚](?![的了])"
+)
+# The words that make a sentence Chinese or English, whatever it names: those that ask, and, less sure, those that join.
+_ASKS_ZH = re.compile(
+    "什么|什麼|甚么|甚麼|怎么|怎麼|怎样|怎樣|如何|为何|為何|多少|多久|多长|多大|多高|哪|谁|誰|吗|嗎|呢|请问|請問|请"
+    "|請|是否|是不是|有没有"
+    "|有沒有|能不能|几[个年月日天次种岁]|幾[個年月日天次種歲]"
+)
+_ASKS_EN = re.compile(
+    r"^\W*(?:(?:who|whom|whose|what|where|when|why|how|which|is|are|was|were|do|does|did|can|could|should|would|will"
+    r"|has|have"
+    r"|had|must)(?:'s|’s)?\b|(?:please|explain|tell|give|list|describe|name|show|summari[sz]e|compare|in) [a-z])",
+    re.IGNORECASE,
+)
+_JOINS_ZH = re.compile(rf"[的了是在于於把被从對对][^{_HAN}]|[^{_HAN}][的是在与和跟或及與]|[的了吧]$")
+_JOINS_EN = re.compile(
+    r"\b(?:the|of|and|an?|to|in|is|are|was|for|with|by|from|that|this|does|did|what|who)\b",
+    re.IGNORECASE,
 )
 # Characters that carry the grammar: a pair with one of them counts half, alone they count nothing.
 _FUNCTION = frozenset(
@@ -65,14 +84,23 @@ def fold(text: str) -> str:
 
 
 def language(question: str) -> Language:
-    """Return ``"zh"`` for a question that holds a fair part of Chinese, else ``"en"``.
+    """Return the language in which a text asks: ``"zh"`` or ``"en"``.
 
-    A Chinese question often names English things (“Python 的 GIL 是什么？”), an English one rarely Chinese ones:
-    a fifth of the letters is enough.
+    Chinese questions name English things (“transformers device_map 怎么用”) and English ones Chinese people (“Who is
+    张伟?”), so the words that make the sentence decide. The share of Chinese letters does where both or neither have
+    such words: a fifth is enough.
     """
+    if not _IS_HAN.search(question):
+        return "en"
+    for zh, en in ((_ASKS_ZH, _ASKS_EN), (_JOINS_ZH, _JOINS_EN)):
+        is_zh, is_en = zh.search(question) is not None, en.search(question) is not None
+        if is_zh != is_en:
+            return "zh" if is_zh else "en"
+        if is_zh:
+            break
     han = len(_IS_HAN.findall(question))
     latin = sum(len(word) for word in _IS_LATIN.findall(_IS_HAN.sub(" ", question)))
-    return "zh" if han and han * 4 >= latin else "en"
+    return "zh" if han * 4 >= latin else "en"
 
 
 def bounded(question: str) -> str:

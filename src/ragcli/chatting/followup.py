@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ragcli.answering.prompt import defuse
+from ragcli.answering.defusing import defuse
 from ragcli.answering.terms import grammar, language, terms
 from ragcli.errors import ModelError
 from ragcli.llms.protocols import LLM, Message, Sampling

@@ -14,6 +14,7 @@ _AROUND = 60  # characters of a passage before and after what is quoted
 
 _SAID = {
     "no_such_source": "there is no source [{n}]",
+    "empty_source": "source [{n}] has no text",
     "number": "the number {text} is not in {cited}",
     "date": "the date {text} is not in {cited}",
     "name": "the name {text} is not in {cited}",
@@ -65,7 +66,7 @@ class AnswerView:
         if not self._streams:
             return
         if piece is None:
-            self._console.print(Text("\n(the connection was cut; asked again)", style="yellow"))
+            self._console.print(Text("\n(the text above is no part of the answer, which begins anew)", style="yellow"))
             self._fresh = True
             return
         self._console.print(Text(_shown(piece)), end="", soft_wrap=True)

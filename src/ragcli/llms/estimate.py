@@ -14,6 +14,9 @@ from ragcli.llms.protocols import Message
 from ragcli.records import Json
 
 _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U0001f000-\U0003ffff]")
+_WIDE_LEAST = 0.4  # tokens of a Chinese character
+_NARROW_WORD = re.compile(r"[^\W_]+")
+_RUN = re.compile(r"(.)\1{2,}", re.DOTALL)
 _A_MESSAGE = 8  # tokens of the template around a message
 _BOUND = 128  # more than any template puts around a message, a system text of its own included
 
@@ -29,13 +32,25 @@ def bound(messages: Sequence[Message]) -> int:
 
 
 def least(messages: Sequence[Message], tools: Sequence[Json] = ()) -> int:
-    """Return what a prompt has at the very least: an endpoint that counts fewer did not read all of it."""
-    return _count(messages, tools, 0.4, 1 / 7)
+    """Return what a prompt has at the very least: an endpoint that counts fewer did not read all of it.
+
+    A word is a token, however long; so is a run of one character, and white space and punctuation may be none at all,
+    as in the tables and rules that converters pad.
+    """
+    texts = [_RUN.sub(r"\1", text) for text in _texts(messages, tools)]
+    wide = sum(len(_WIDE.findall(text)) for text in texts)
+    words = sum(len(_NARROW_WORD.findall(_WIDE.sub(" ", text))) for text in texts)
+    return int(wide * _WIDE_LEAST) + words + _A_MESSAGE * len(messages)
 
 
 def _count(messages: Sequence[Message], tools: Sequence[Json], a_wide: float, a_narrow: float) -> int:
-    texts = [str(message.get("content") or "") for message in messages]
-    texts += [dumps(list(tools)).decode()] if tools else []
+    texts = _texts(messages, tools)
     length = sum(map(len, texts))
     wide = sum(len(_WIDE.findall(text)) for text in texts)
     return int(wide * a_wide + (length - wide) * a_narrow) + _A_MESSAGE * len(messages)
+
+
+def _texts(messages: Sequence[Message], tools: Sequence[Json]) -> list[str]:
+    return [str(message.get("content") or "") for message in messages] + (
+        [dumps(list(tools)).decode()] if tools else []
+    )

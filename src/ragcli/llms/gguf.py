@@ -11,7 +11,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,7 @@ class GgufLLM:
         self, messages: Sequence[Message], sampling: Sampling, tools: Sequence[Json] = ()
     ) -> Generator[str, None, Completion]:
         """Yield the answer in pieces; see `ragcli.llms.LLM`."""
-        held = bool(tools) and not self._calls_tools
+        held = toolprompt.names_of(tools) if tools and not self._calls_tools else None
         body = self._body(messages, tools)
         body |= {"stream": True, "stream_options": {"include_usage": True}}
         body |= {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
@@ -158,7 +158,7 @@ class GgufLLM:
 
         worker = threading.Thread(target=work, daemon=True)
         worker.start()
-        reader = _Reader(self, held=held)
+        reader = _Reader(self, held)
         try:
             while (chunk := chunks.get()) is not None:
                 piece = reader.take(chunk)
@@ -232,15 +232,15 @@ def _others() -> int:
 
 
 class _Reader:
-    """Puts the chunks of a stream together; ``held``: the text may hold tool calls, which are no answer."""
+    """Puts the chunks of a stream together; the text may hold calls of ``names``, which are no answer."""
 
-    def __init__(self, llm: GgufLLM, *, held: bool) -> None:
+    def __init__(self, llm: GgufLLM, names: Collection[str] | None) -> None:
         self._llm = llm
         self._pieces: list[str] = []
         self._calls: dict[int, Call] = {}
         self._finish = "stop"
         self._usage: Json = {}
-        self._sieve = toolprompt.Sieve() if held else None
+        self._sieve = toolprompt.Sieve(names) if names is not None else None
 
     def take(self, chunk: Any) -> str:
         """Return the text of a chunk.

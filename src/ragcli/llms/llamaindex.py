@@ -66,7 +66,7 @@ class LlamaIndexLLM:
     ) -> Generator[str, None, Completion]:
         """Yield the answer in pieces; see `ragcli.llms.LLM`."""
         self._set(sampling)
-        sieve = toolprompt.Sieve() if tools and not self._calls_tools else None
+        sieve = toolprompt.Sieve(toolprompt.names_of(tools)) if tools and not self._calls_tools else None
         said: list[str] = []
         last: Any = None
         seen = 0

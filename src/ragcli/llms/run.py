@@ -1,25 +1,24 @@
 """What every use of a model shares: the whole answer, asked for again where the stream was cut, without the thinking.
 
-Reasoning models write their thinking between ``<think>`` and ``</think>`` before the answer. It is no part of the
-answer, and what it says is in no document.
+Reasoning models write their thinking before the answer (`ragcli.llms.thinking`). It is no part of the answer, and what
+it says is in no document.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ragcli.errors import ModelError
 from ragcli.llms.protocols import LLM, Completion, CutError, Message, Sampling
+from ragcli.llms.thinking import Answer, OnPiece, OnRestart
 from ragcli.records import Json
 
-OnPiece = Callable[[str], None]
-OnRestart = Callable[[str], None]
+__all__ = ["Answer", "OnPiece", "OnRestart", "complete", "concluded"]
 
 TRIES = 3
 _FIRST_WAIT = 0.5  # seconds; doubled at each try
-_OPEN, _CLOSE = "<think>", "</think>"
 
 
 def complete(
@@ -48,7 +47,7 @@ def complete(
     """
     for attempt in range(TRIES):
         try:
-            return _once(llm, messages, sampling, tools, on_piece)
+            return _once(llm, messages, sampling, tools, Answer(on_piece, on_restart))
         except CutError as error:
             if attempt == TRIES - 1:
                 raise
@@ -58,10 +57,7 @@ def complete(
     raise RuntimeError("unreachable")
 
 
-def _once(
-    llm: LLM, messages: Sequence[Message], sampling: Sampling, tools: Sequence[Json], on_piece: OnPiece | None
-) -> Completion:
-    view = Answer(on_piece)
+def _once(llm: LLM, messages: Sequence[Message], sampling: Sampling, tools: Sequence[Json], view: Answer) -> Completion:
     stream = llm.stream(messages, sampling, tools)
     try:
         while True:
@@ -70,7 +66,21 @@ def _once(
         done: Completion = stop.value
     finally:
         stream.close()
-    text = view.end()
+    return _answered(llm, done, view.end(), sampling)
+
+
+def concluded(llm: LLM, done: Completion, sampling: Sampling) -> Completion:
+    """Return what a model wrote, all at once, without its thinking.
+
+    Raises:
+        ModelError: it wrote nothing else.
+    """
+    view = Answer()
+    view.add(done.text)
+    return _answered(llm, done, view.end(), sampling)
+
+
+def _answered(llm: LLM, done: Completion, text: str, sampling: Sampling) -> Completion:
     if text or done.tool_calls:
         return replace(done, text=text)
     if done.finish == "length":
@@ -80,48 +90,3 @@ def _once(
             ' --model-options \'{"chat_template_kwargs": {"enable_thinking": false}}\'.',
         )
     raise ModelError(f"{llm.name} wrote nothing.", hint="Try another model, or look at the prompt with --show-prompt.")
-
-
-class Answer:
-    """Takes a model's text in pieces and hands on what is the answer: no thinking, no white space around it."""
-
-    def __init__(self, on_piece: OnPiece | None = None) -> None:
-        self._on_piece = on_piece
-        self._held = ""  # seen, and not yet known to be answer or thinking
-        self._thinking: bool | None = None  # None: too little seen
-        self._said: list[str] = []
-        self._space = ""  # white space that is only part of the answer if more follows
-
-    def add(self, piece: str) -> None:
-        """Take the next piece."""
-        if self._thinking is False:
-            self._hand_on(piece)
-            return
-        self._held += piece
-        if self._thinking is None:
-            start = self._held.lstrip()
-            if start.startswith(_OPEN):
-                self._thinking = True
-            elif not _OPEN.startswith(start):
-                self._thinking = False
-        if self._thinking and _CLOSE in self._held:
-            self._held = self._held.split(_CLOSE, 1)[1]
-            self._thinking = False
-        if self._thinking is False:
-            held, self._held = self._held, ""
-            self._hand_on(held)
-
-    def end(self) -> str:
-        """Return the whole answer."""
-        if self._thinking is None:
-            self._hand_on(self._held)
-        return "".join(self._said)
-
-    def _hand_on(self, piece: str) -> None:
-        piece = self._space + piece if self._said else piece.lstrip()
-        kept = piece.rstrip()
-        self._space = piece[len(kept) :]
-        if kept:
-            self._said.append(kept)
-            if self._on_piece is not None:
-                self._on_piece(kept)

@@ -5,10 +5,11 @@ Hermes, Qwen        ``<tool_call>{"name": …, "arguments": {…}}</tool_call>``
 Llama 3             ``{"name": …, "parameters": {…}}`` as the whole answer, or after ``<|python_tag|>``
 Mistral             ``[TOOL_CALLS] [{"name": …, "arguments": {…}}]``, newer ones ``[TOOL_CALLS]name[ARGS]{…}``
 InternLM2.5         ``<|action_start|><|plugin|>{"name": …, "parameters": {…}}<|action_end|>``
-others              a block of code marked ``json`` that holds a name and its arguments, and nothing else
+others              a block of code, marked ``json`` or not at all, that holds a name and its arguments alone
 ==================  ==================================================================================
 
-What is not whole or not JSON stays text: it is then the answer, and the person sees what the model tried.
+What is not whole or not JSON stays text: it is then the answer, and the person sees what the model tried. So does what
+stands in inline code, and what has no sign but its keys and names no function that there is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ragcli.jsonl import dumps
@@ -43,26 +44,32 @@ _MARKED = ("name", "arguments", "parameters", "args", "id", "type", "function")
 _BARE = ({"name", "arguments"}, {"name", "parameters"})
 _BESIDE = {"id", "type"}
 _DECODER = json.JSONDecoder(strict=False)  # models write line breaks into strings
+_LINE = 1000  # characters before a place that are looked at
 _ID = 9  # letters and digits: what Mistral's templates ask for
 
 
-def parse(text: str) -> tuple[str, list[Call]]:
+def parse(text: str, names: Collection[str] | None = None) -> tuple[str, list[Call]]:
     """Return the text without its calls, and the calls in order; their ids come from what they say.
 
     Args:
         text: what a model wrote, control tokens included.
+        names: the functions that there are; None where that is not known.
     """
     found: list[Function] = []
     whole = text.strip()
     if whole.startswith(("{", "[")):
-        calls, end = _objects(whole, 0, bare=True)
+        calls, end = _objects(whole, 0, names, bare=True)
         if calls and end == len(whole):
             return "", _numbered(calls)
     kept: list[str] = []
     at = 0
     while match := _OPENERS.search(text, at):
         kind = str(match.lastgroup)
-        calls, end = _objects(text, match.end(), bare=kind == "block")
+        if kind != "block" and is_in_code(text, match.start()):
+            kept.append(text[at : match.end()])
+            at = match.end()
+            continue
+        calls, end = _objects(text, match.end(), names, bare=kind == "block")
         if not calls and kind == "mistral":
             calls, end = _named(text, match.end())
         closer = _CLOSERS[kind].match(text, end) if calls else None
@@ -79,6 +86,12 @@ def parse(text: str) -> tuple[str, list[Call]]:
     return (rest if rest.strip() else ""), _numbered(found)
 
 
+def is_in_code(text: str, at: int) -> bool:
+    """Whether a place lies in inline code, as a form of call that is only spoken of does."""
+    begin = text.rfind("\n", max(0, at - _LINE), at) + 1 or max(0, at - _LINE)
+    return text[begin:at].replace("```", "").count("`") % 2 == 1
+
+
 def _numbered(functions: Sequence[Function]) -> list[Call]:
     calls: list[Call] = []
     for at, function in enumerate(functions):
@@ -87,7 +100,7 @@ def _numbered(functions: Sequence[Function]) -> list[Call]:
     return calls
 
 
-def _objects(text: str, at: int, *, bare: bool) -> tuple[list[Function], int]:
+def _objects(text: str, at: int, names: Collection[str] | None, *, bare: bool) -> tuple[list[Function], int]:
     """Return the calls that stand one after another from a place on, and where the last one ends."""
     found: list[Function] = []
     end = at
@@ -100,7 +113,7 @@ def _objects(text: str, at: int, *, bare: bool) -> tuple[list[Function], int]:
             value, stop = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
             return found, end
-        functions = [_function(one, bare) for one in (value if isinstance(value, list) else [value])]
+        functions = [_function(one, names, bare) for one in (value if isinstance(value, list) else [value])]
         calls = [one for one in functions if one is not None]
         if not calls or len(calls) < len(functions):
             return found, end
@@ -124,21 +137,28 @@ def _named(text: str, at: int) -> tuple[list[Function], int]:
     return found, at
 
 
-def _function(value: Any, bare: bool) -> Function | None:
+def _function(value: Any, names: Collection[str] | None, bare: bool) -> Function | None:
     """Return the function that an object calls, or None where it is no call.
 
     Args:
         value: what JSON gave.
-        bare: nothing but its keys says that it is a call, so that they must be these alone.
+        names: the functions that there are; None where that is not known.
+        bare: nothing but its keys says that it is a call, so that they must be these alone, and the name a known one.
     """
     if not isinstance(value, dict):
         return None
-    if bare and value.keys() - _BESIDE not in _BARE:
+    if (
+        bare
+        and value.keys() - _BESIDE not in _BARE
+        and not ("type" in value and isinstance(value.get("function"), dict))
+    ):
         return None
     if isinstance(value.get("function"), dict):
         value = value["function"]
     name = value.get("name")
     if not isinstance(name, str) or not name or any(key not in _MARKED for key in value):
+        return None
+    if bare and names is not None and name not in names:
         return None
     given: Any = next((value[key] for key in ("arguments", "parameters", "args") if key in value), {})
     if isinstance(given, str):

@@ -24,7 +24,7 @@ from ragcli.errors import ModelError
 from ragcli.llms.chat_template import ChatTemplate
 from ragcli.llms.decoding import Stops, TokenText, cut_at
 from ragcli.llms.protocols import Call, Completion, ContextError, Finish, Message, Options, Sampling
-from ragcli.llms.toolprompt import Sieve
+from ragcli.llms.toolprompt import Sieve, names_of
 from ragcli.llms.transformers_loading import is_out_of_memory, load, out_of_memory, window_of
 from ragcli.models.folder import ModelFolder
 from ragcli.records import Json
@@ -135,7 +135,7 @@ class TransformersLLM:
         """
         ids = self._template.ids(messages, tools)
         most = self._room(ids, sampling)
-        text = _Answer(self._decode, [*sampling.stop, *self._template.stops], Sieve() if tools else None)
+        text = _Answer(self._decode, [*sampling.stop, *self._template.stops], Sieve(names_of(tools)) if tools else None)
         if self._template.opens_thinking(ids):
             yield text.opened("<think>\n")
         count, is_ended = 0, False
