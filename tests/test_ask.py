@@ -419,6 +419,25 @@ def test_a_broken_template_is_a_sentence(tmp_path: Path, text: str, said: str) -
     assert "Traceback" not in done.stderr.decode()
 
 
+def test_macros_and_variables_reach_the_blocks(asking: Any, tmp_path: Path) -> None:
+    (tmp_path / "own.jinja").write_text(
+        "\ufeff{% macro loud(text) %}<<{{ text }}>>{% endmacro %}{% set word = 'Q' %}"
+        "{% block user %}{{ sources }} {{ word }}: {{ loud(question) }}{% endblock %}",
+        "utf-8",
+    )
+    ask = asking(Say(["24个月[1]。"]))
+    ask.answer("-t", "kb", PHONE, "--template", tmp_path / "own.jinja")
+    assert ask.prompts[0].endswith(f"Q: <<{PHONE}>>")
+
+
+def test_the_example_of_a_refusal_is_cut_to_the_window(asking: Any, tmp_path: Path) -> None:
+    done = asking(Say(["x"]))("-t", "kb", NOWHERE, "--window", "900", "--save-sft", tmp_path / "sft.jsonl")
+    assert lines(done.stdout)[0]["refused_by"] == "retrieval"
+    (example,) = lines((tmp_path / "sft.jsonl").read_bytes())
+    assert sum(len(one["content"]) for one in example["messages"]) < 900
+    assert example["refused"]
+
+
 def test_a_pipe_and_a_table_give_the_same_answers(asking: Any, kb: Path) -> None:
     questions = f"{PHONE}\n{LEAVE}\n{NOWHERE}\n".encode()
     for model in ((), ("-m", "openai:scripted")):

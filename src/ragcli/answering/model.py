@@ -131,12 +131,7 @@ class ModelAnswerer:
         silent = not asked.hits or (held < threshold and is_comparable(asked.question, asked.hits))
         if gated and silent:
             extra |= {"refused_by": "retrieval", "threshold": threshold}
-            refused = Reply(
-                text=refusal(asked.question),
-                refused=True,
-                prompt=self._template.messages(asked.question, asked.hits, asked.history),
-                extra=extra,
-            )
+            refused = Reply(text=refusal(asked.question), refused=True, extra=extra)
             return Prepared(asked=asked, fitted=None, refused=refused, extra=extra)
         fitted = self._fit(asked, most if most is not None else self._room())
         return Prepared(asked=asked, fitted=fitted, refused=None, extra=extra)

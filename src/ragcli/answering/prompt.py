@@ -133,7 +133,7 @@ def _load(path: str) -> Any:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     try:
-        text = Path(path).read_text("utf-8")
+        text = Path(path).read_text("utf-8-sig")
     except OSError as error:
         raise UsageError(f"the template {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -151,6 +151,8 @@ def _render(path: str, values: dict[str, Any]) -> dict[str, str]:
     template = _load(path)
     try:
         context = template.new_context(values)
+        for _ in template.root_render_func(context):  # macros and variables outside the blocks
+            pass
         blocks = {name: "".join(template.blocks[name](context)).strip() for name in template.blocks}
         if "user" not in blocks:
             if "system" in blocks:
@@ -159,9 +161,9 @@ def _render(path: str, values: dict[str, Any]) -> dict[str, str]:
                     hint="Put the question and the sources into {% block user %} … {% endblock %}.",
                 )
             blocks = {"user": template.render(values).strip()}
-    except (TemplateError, TypeError, ValueError, ArithmeticError, OverflowError) as error:
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError) as error:
         raise UsageError(
-            f"the template {path}: {error}.",
+            f"the template {path}: {str(error) or type(error).__name__}.",
             hint="It knows: question, system, refusal, language, sources, tools, searches, and contexts"
             " (n, label, fenced, source, title, pages, headings).",
         ) from error
