@@ -6,6 +6,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 DEMO := .demo
+# Most of a test's time is a process that starts: two files at a time take half of it.
+TESTS := -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test test-torch check slow clean
 .NOTPARALLEL:
@@ -30,7 +32,7 @@ demo: $(VENV)/.installed
 	$(BIN)/ragcli ask -d $(DEMO) -t kb "How many days of paid leave do employees get?" --format table
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python $(TESTS)
 
 test-torch: $(VENV)/.torch
 	$(BIN)/python -m pytest tests/test_embedding_torch.py tests/test_reranking.py tests/test_memory_torch.py \
@@ -43,7 +45,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python $(TESTS)
 
 clean:
 	rm -rf $(VENV) $(DEMO)
