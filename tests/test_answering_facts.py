@@ -149,6 +149,162 @@ def test_another_number_unit_or_date_is_missing(text, source):
     assert [one for _, one in gone(f"共{text}。", source)] == [text]
 
 
+@pytest.mark.parametrize(
+    ("text", "source", "named"),
+    [
+        # What names in the source measures nothing there.
+        ("保修期为3年。", "第三条 保修期为2年", "3年"),
+        ("保修期为3年。", "3. 保修期为2年", "3年"),
+        ("保修8年。", "搭载骁龙8处理器，保修1年", "8年"),
+        ("保修8年。", "型号X8，保修1年", "8年"),
+        ("保修两个月。", "二级以上医院，保修三个月", "两个月"),
+        ("罚款500元。", "房间500，罚款200元", "500元"),
+        ("保修3年。", "| 3 | 整机 | 1年 |\n| 4 | 屏幕 | 2年 |", "3年"),
+        ("The fee is 20 dollars.", "the fee is 15 dollars, table 20", "20 dollars"),
+        ("It takes 5 days.", "It takes 3 days, see page 5.", "5 days"),
+        ("It is 5 km.", "4 km, 5 stops", "5 km"),
+        # Thousands and fractions are one number.
+        ("售价为5,999元。", "A版3,999元，保修5年", "5,999元"),
+        ("The price is $5,999.", "Model 5 costs $3,999.", "$5,999"),
+        ("占3/4。", "3人，4人", "3/4"),
+        ("血压120/80。", "120人，80人", "120/80"),
+        # 双, both and single count, and measure nothing.
+        ("保修期为2年。", "经双方协商，保修期为1年", "2年"),
+        ("The warranty is 1 year.", "a single user; warranty 2 years", "1 year"),
+        # A short year is no time, and a time no year.
+        ("保修5年。", "2005年成立，保修3年", "5年"),
+        ("保修期为20年。", "2020年发布，保修期2年", "20年"),
+        ("他18岁。", "2018年，他20岁", "18岁"),
+        ("1970年成立。", "产权70年", "1970年"),
+        ("1998年成立。", "98岁", "1998年"),
+        # One, and units of their own.
+        ("The warranty is one year.", "The warranty is three years.", "one year"),
+        ("It is one percent of it.", "It is eight percent of it.", "one percent"),
+        ("It sold one million units.", "It sold two million units.", "one million"),
+        ("提前一天通知。", "提前三天通知", "一天"),
+        ("提前一周通知。", "提前三周通知", "一周"),
+        ("每天一次。", "每天三次", "一次"),
+        ("一人一份。", "三人一份", "一人"),
+        ("打八折。", "打九折", "八折"),
+        ("付三倍工资。", "付双倍工资", "三倍"),
+        ("四级证书。", "六级证书，第四条", "四级"),
+        ("八点开门。", "九点开门", "八点"),
+        # Counters count different things.
+        ("一次2粒。", "一次1粒，一日2次", "2粒"),
+        ("共5台。", "共3台，5人操作", "5台"),
+        # A sign is part of the number.
+        ("现金流为3200万元。", "现金流为-3,200万元", "3200万元"),
+        ("温度为10℃。", "温度为-10℃", "10℃"),
+        ("温度为零下10℃。", "温度为10℃", "10℃"),
+        ("公元221年统一。", "公元前221年统一", "221年"),
+        ("In 221 AD.", "In 221 BC.", "221 AD"),
+    ],
+)
+def test_a_number_is_held_only_by_what_measures_the_same(text, source, named):
+    assert named in [one for kind, one in gone(text, source) if kind in ("number", "date")]
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("保修24个月。", "保修期（月）：24"),
+        ("保修24个月。", "| 项目 | 期限 |\n|---|---|\n| 整机 | 24 |"),
+        ("保修24个月。", '{"warranty_months": 24}'),
+        ("价格为3999元。", "售价3999，含税"),
+        ("3天到5天发货。", "3～5天发货"),
+        ("共3种。", "共3类"),
+        ("5个国家。", "五国"),
+        ("它有5个站点。", "it has 5 stops"),
+        ("2024年的报告。", "the 2024 report"),
+        ("他98年毕业。", "1998年毕业"),
+        ("1998年毕业。", "98年毕业"),
+        ("一天三次。", "每日三次"),
+        ("例会每周一次。", "每周三开例会"),
+        ("一天，他走了，再一次回来。", "后来他走了又回来"),
+        ("亏损3200万元。", "净利润为-3,200万元"),
+        ("净利润同比-3.2%。", "净利润同比下降3.2%"),
+        ("利润下降3.2%。", "利润同比-3.2%"),
+        ("温度在-10℃到40℃之间。", "工作温度：-10~40℃"),
+        ("工作温度为零下10度至40度。", "工作温度：-10~40℃"),
+        ("价格100-200元。", "价格为100元至200元"),
+        ("在前221年。", "公元前二二一年"),
+        ("此前2019年。", "2019年"),
+    ],
+)
+def test_a_number_that_may_measure_anything_or_says_the_same_holds(text, source):
+    assert gone(text, source) == []
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        ["3‰", "0.3%", "千分之三", "万分之三十", "30个基点"],
+        ["1小时30分", "90分钟", "1.5小时", "一个半小时", "1 hour and 30 minutes", "5400秒"],
+        ["一年零三个月", "15个月", "1年3个月"],
+        ["48小时", "两天", "2 days"],
+        ["1米8", "1.8米", "一米八", "180cm"],
+        ["三斤二两", "3.2斤", "1.6公斤", "1600克"],
+        ["3万5", "35000", "3.5万", "3.5w"],
+        ["$2M", "$2 million", "200万美元"],
+        ["15K个", "15,000个", "1.5万个"],
+        ["5GB", "5120MB", "5120 mb"],
+        ["一刻钟", "15分钟"],
+        ["3m³", "3立方米", "3 m3"],
+        ["9块9", "9.9元", "9.9块"],
+        ["两三天", "2-3天", "2天、3天"],
+        ["1000多万元", "1000万元", "一千多万元"],
+        ["2×10^5", "200000", "2×10⁵", "20万"],
+        ["晚上12点", "24:00", "midnight", "凌晨零点"],
+        ["下午两点半", "14:30", "half past two"],
+        ["2024年3月5日", "20240305", "二○二四年三月五日"],
+    ],
+    ids=lambda forms: forms[0],
+)
+def test_measures_in_other_units_and_spellings_hold_each_other(forms):
+    for one in forms:
+        for other in forms:
+            assert gone(f"答案是{one}。", f"资料：{other}，如此。") == [], (one, other)
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("客服电话为400-123-4567。", "客服热线：4001234567"),
+        ("客服电话为4001234567。", "客服热线：400-123-4567"),
+        ("手机138-0013-8000。", "手机13800138000"),
+        ("手机13800138000。", "手机+86 138 0013 8000"),
+        ("电话：(010) 6275-1234。", "010-62751234"),
+        ("准确率为95%。", "准确率0.95"),
+        ("准确率为0.95。", "准确率95%"),
+        ("占50%。", "占一半"),
+        ("增长了一倍。", "增长100%"),
+        ("One third of the staff.", "1/3 of the staff"),
+        ("屏幕6.7英寸。", '6.7" display'),
+        ("内存16GB。", "内存 16G"),
+        ("打8.5折。", "打八五折"),
+        ("第二季度收入。", "Q2 revenue"),
+    ],
+)
+def test_a_number_in_another_writing_is_held(text, source):
+    assert [one for one in gone(text, source) if one[0] != "name"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("客服电话为400-123-4568。", "客服热线：400-123-4567"),
+        ("客服电话为4001234568。", "客服热线：400-123-4567"),
+        ("时长1小时20分。", "时长90分钟"),
+        ("身高1米7。", "身高1.8米"),
+        ("准确率为95%。", "准确率0.59"),
+        ("第二季度收入。", "Q3 revenue, 2 units"),
+        ("公司有3万5千人。", "公司有3万6千人"),
+    ],
+)
+def test_another_number_in_another_writing_is_missing(text, source):
+    assert gone(text, source) != []
+
+
 def test_the_kind_of_a_missing_fact_is_said():
     answer = "2021年，北京大学的“深度学习课”收了30人，见《人工智能导论》。"
     kinds = {text: kind for kind, text in gone(answer, "清华大学的课程，2020年，收了二十人。")}

@@ -25,8 +25,10 @@ from functools import cached_property
 from typing import Literal
 
 from ragcli.answering.facts_dates import Reading
-from ragcli.answering.facts_names import Need, Words, chinese_names, holds_place, latin, squeeze
-from ragcli.answering.facts_numbers import Quantities, quantities
+from ragcli.answering.facts_held import Quantities
+from ragcli.answering.facts_latin import Need, Words, latin
+from ragcli.answering.facts_names import chinese_names, holds_place, squeeze
+from ragcli.answering.facts_numbers import quantities
 from ragcli.answering.facts_numerals import fold_source, prepare
 from ragcli.answering.passages import fold_aligned
 
