@@ -411,6 +411,54 @@ def test_a_name_that_no_source_has_is_missing(text, source, named):
     assert named in names
 
 
+@pytest.mark.parametrize(
+    ("text", "source", "named"),
+    [
+        ("it is by Logitech", "The login device is made by Razer.", "Logitech"),
+        ("it is in Munich", "A municipal service runs in Berlin.", "Munich"),
+        ("he is in Michigan", "Michael lives in Ohio.", "Michigan"),
+        ("it is by Panasonic", "It was made in Panama by Sony.", "Panasonic"),
+        ("he met Jonathan", "Jonas met Peter.", "Jonathan"),
+        ("he is in Milan", "They moved milage records to Rome.", "Milan"),
+        ("a French firm", "a firm in Germany", "French"),
+        ("用v1.2.4版", "1.2.3版", "v1.2.4"),
+        ("见https://x.org/a", "www.y.org/a", "https://x.org/a"),
+    ],
+)
+def test_a_name_is_not_held_by_another_that_begins_like_it(text, source, named):
+    assert ("name", named) in gone(text, source)
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("a French painter", "a painter from France"),
+        ("from France it came", "the French painter"),
+        ("a Dutch painter", "a painter from the Netherlands"),
+        ("a Swiss bank", "a bank in Switzerland"),
+        ("in the United Kingdom", "the UK acted"),
+        ("in the UK", "the United Kingdom acted"),
+        ("in New York City", "NYC is large"),
+        ("a Californian firm", "a firm in California"),
+        ("it is by Blue Sky Analytics", "BlueSky Analytics"),
+        ("it is by BlueSky", "Blue Sky"),
+        ("支持WiFi 6", "Wi-Fi 6"),
+        ("支持Wi-Fi", "WiFi"),
+        ("支持iPhone15", "iPhone 15"),
+        ("版本v1.2.3", "version 1.2.3"),
+        ("网址为https://www.example.com/help", "example.com/help"),
+        ("Open 9am-6pm", "9:00-18:00"),
+        ("FY2024的收入", "2024财年"),
+        ("2024年Q1", "2024年第一季度"),
+        ("在2024-03-05T14:30:00Z", "2024-03-05 14:30:00"),
+        ("12+512GB版", "12GB+512GB"),
+        ("50MP主摄", "5000万像素"),
+    ],
+)
+def test_a_name_or_code_in_another_form_is_held(text, source):
+    assert gone(text, source) == []
+
+
 def test_a_name_may_have_its_parts_in_title_and_passage():
     assert gone("it is the Acme Kettle", "Acme", "The kettle is red.") == []
 

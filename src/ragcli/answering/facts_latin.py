@@ -14,8 +14,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
+from ragcli.answering.facts_countries import COUNTRIES, PEOPLE_ENDINGS, PLACE_ENDINGS
 from ragcli.answering.facts_lists import COMMON_WORDS, EXTENSIONS, LONE, TITLES
 from ragcli.answering.facts_numerals import fold_source
 from ragcli.answering.facts_units import UNITS
@@ -46,11 +47,15 @@ _CHUNK = re.compile(f"[{_LATIN}0-9](?:[{_LATIN}0-9]+|[-_@./+#&'’]{{1,3}}(?=[{_
 _FILE = re.compile(rf".*\w\.(?:{'|'.join(EXTENSIONS)})", re.IGNORECASE)
 _VERSION = re.compile(r"\d+(?:\.\d+){2,}")
 _DATED = re.compile(r"[12]\d{3}([-/.])\d{1,2}\1\d{1,2}")
+_ONE_NUMBER = r"\d[\d.,:/+]*(?:st|nd|rd|th|s|'s|’s|x|k|w|bn?|mn?|am|pm|a\.m|p\.m|e\d+)?"
 _PLAIN_NUMBER = re.compile(
-    r"\d[\d.,:/-]*(?:st|nd|rd|th|s|'s|’s|x|k|bn?|mn?|am|pm|a\.m|p\.m)?(?:-[a-z-]+)*"
-    r"|(?:mid|pre|post|late|early|top|non|under|over|sub|no|vol|pp?)[-.]\d+\w{0,2}",
+    rf"{_ONE_NUMBER}(?:-{_ONE_NUMBER})*(?:-[a-z-]+)*"
+    r"|(?:mid|pre|post|late|early|top|non|under|over|sub|no|vol|pp?)[-.]\d+\w{0,2}"
+    r"|(?:fy|cy)\d{2,4}|q[1-4]|\d+(?:\+\d+)+[gt]b?|[12]\d{3}-\d\d-\d\dt\d\d|\d\dz",
     re.IGNORECASE,
 )
+_VERSION_CODE = re.compile(r"(?:version|ver|v)\.?(\d.*)", re.IGNORECASE)
+_SCHEME = re.compile("^(?:[a-z]+://)?(?:www\\.)?")
 _STANDARD = re.compile(r"(?<![^\W_])(?:GB(?:/[TZ])?|ISO(?:/IEC)?|IEC|IEEE|RFC|DIN|ASTM|JIS|ANSI|HJ|YY(?:/T)?|QB/T|CVE)")
 _ROMAN = re.compile(r"[IVX]{1,5}")
 _ABBREVIATED = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|vs|No|Jr|Sr|Gen|Rep|Sen|Gov|[A-Z]))\.\s*$")
@@ -76,7 +81,8 @@ def latin(text: str, *, chinese_text: bool) -> Iterator[Name]:
     for match in _URL.finditer(text):
         end = match.start() + len(match.group().rstrip(".,;:!?'*"))
         addresses.append((match.start(), end))
-        yield Name(match.start(), end, ("pairs", *_PIECE.findall(fold_source(text[match.start() : end]))), exact=True)
+        address = _SCHEME.sub("", fold_source(text[match.start() : end]))
+        yield Name(match.start(), end, ("pairs", *_PIECE.findall(address)), exact=True)
     if addresses:
         text = _URL.sub(lambda match: "\0" * len(match.group()), text)
     run: list[tuple[int, int, list[str]]] = []  # capitalised words that stand together
@@ -154,7 +160,8 @@ def _code(text: str, start: int, end: int, chunk: str) -> Name | None:
     number = re.match(r"\d[\d.,]*", chunk)
     if number is not None and UNITS.at(chunk.lower(), number.end()) is not None:
         return None
-    pieces = _PIECE.findall(fold_source(chunk))
+    version = _VERSION_CODE.fullmatch(chunk)
+    pieces = _PIECE.findall(fold_source(version[1] if version is not None else chunk))
     # "9.Then": a sentence begins where the white space is missing.
     if number is not None and re.fullmatch(r"\d+\.[A-Za-z]+", chunk):
         return None
@@ -231,9 +238,8 @@ def _made(text: str, run: Sequence[tuple[int, int, list[str]]]) -> Iterator[Name
 
 
 _LABEL = re.compile(r"[\s*_>•\d.)-]*(?:[A-Z]\w*\s)*")
-# Nationalities and the like are found by what they begin with: Chinese, China.
-_PEOPLE = re.compile(r"\w{4,}(?:ese|ish|ian|ean|an|ic|i|ch)")
 _INITIALS = re.compile(r"[A-Z][a-z]+(?:[ -](?:(?:of|the|and|for|in|de|on) ){0,2}[A-Z][a-z]+)+")
+_ACRONYM = re.compile(r"(?<![A-Za-z])(?:[A-Z]{2,6}|(?:[A-Z]\.){2,6})(?![a-z])")
 
 
 class Words:
@@ -244,24 +250,55 @@ class Words:
         self._words = set(tokens)
         self._pairs = set(pairwise(tokens))
         self._stems = {stem(word) for word in self._words}
-        self._heads = {word[:4] for word in self._words}
         initials = [
             "".join(word[0] for word in re.findall("[A-Z]", match.group()))
             for source in sources
             for match in _INITIALS.finditer(source)
         ]
         self._initials = "|".join(initials).lower()
+        self._acronyms = {
+            match.group().replace(".", "").lower() for source in sources for match in _ACRONYM.finditer(source)
+        }
+        # The tokens without what is between them, and where each begins: WiFi is Wi-Fi.
+        parts = [token if token[0].isalnum() and token[0] < "\u2e80" else "\0" for token in tokens]
+        self._row_text = "".join(parts)
+        self._edges = {0, *accumulate(map(len, parts))}
+        self._places = {base for word in self._words for base in _bases(word)}
 
     def hold(self, need: Need) -> bool:
         """Return whether the words or pieces occur."""
+        words = need[1:]
         if need[0] == "pairs":
-            return self._row(need[1:])
-        return all(self._one(word) for word in need[1:])
+            return self._row(words)
+        if all(map(self._one, words)):
+            return True
+        if "".join(words) in self._words or any(map(self._said, COUNTRIES.get(" ".join(words), ()))):
+            return True
+        if len(words) > 1 and "".join(word[0] for word in words) in self._acronyms:
+            return True
+        pairs = ["".join(pair) in self._words for pair in pairwise(words)]
+        at_side = [a or b for a, b in zip([False, *pairs], [*pairs, False], strict=True)]
+        return all(beside or self._one(word) for beside, word in zip(at_side, words, strict=True))
 
     def _row(self, pieces: Sequence[str]) -> bool:
         if len(pieces) == 1:
             return pieces[0] in self._words
-        return all(pair in self._pairs for pair in pairwise(pieces)) or "".join(pieces) in self._words
+        if all(pair in self._pairs for pair in pairwise(pieces)) or "".join(pieces) in self._words:
+            return True
+        return any(piece.isalpha() for piece in pieces) and self._written("".join(pieces))
+
+    def _written(self, word: str) -> bool:
+        """Whether whole tokens that follow each other make the word."""
+        at = self._row_text.find(word)
+        while at >= 0:
+            if at in self._edges and at + len(word) in self._edges:
+                return True
+            at = self._row_text.find(word, at + 1)
+        return False
+
+    def _said(self, name: str) -> bool:
+        words = name.split()
+        return words[0] in self._words if len(words) == 1 else all(pair in self._pairs for pair in pairwise(words))
 
     def _one(self, word: str) -> bool:
         if word in self._words or stem(word) in self._stems:
@@ -271,4 +308,13 @@ class Words:
             return all(self._one(piece) for piece in pieces) or "".join(pieces) in self._words
         if len(word) < 7 and ((word in self._initials) or (len(word) < 5 and self._row(list(word)))):
             return True
-        return bool(_PEOPLE.fullmatch(word)) and word[:4] in self._heads
+        if any(map(self._said, COUNTRIES.get(word, ()))) or (len(word) > 3 and self._written(word)):
+            return True
+        # Californian and California have their stem in common.
+        return any(base + end in self._words for base in _bases(word) for end in PLACE_ENDINGS) or any(
+            word.endswith(end) and word[: len(word) - len(end)] in self._places for end in PLACE_ENDINGS if end
+        )
+
+
+def _bases(word: str) -> list[str]:
+    return [word[: -len(end)] for end in PEOPLE_ENDINGS if len(word) > len(end) + 3 and word.endswith(end)]

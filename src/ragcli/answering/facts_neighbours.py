@@ -31,7 +31,7 @@ _LEVEL = re.compile(r"(?<![a-z])(?:levels?|grades?|class)\s$")
 _MEASURED_ZH = frozenset("为是约达共计有至到于了近过超逾满率额价量数期龄度积值费金长高宽重深比成需付各每限第得")
 _WORDS = """about around approximately approx over under than age aged price cost costs total totals only nearly
     almost least most per up equals equal months years days hours score amount fee rate length width height weight size
-    sum duration period warranty term quantity count value average minimum maximum min max worth reach reached reaches"""
+    sum duration period warranty term quantity count value average minimum maximum min max worth reach reached"""
 _MEASURED_EN = STOP_WORDS | frozenset(_WORDS.split())
 _RANK = frozenset("级号型版代季")
 _WORD_BEFORE = re.compile(r"([a-z][a-z'’]*|[\u3400-\u9fff])[\s(:-]{0,2}$")

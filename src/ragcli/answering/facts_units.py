@@ -84,6 +84,8 @@ _TABLE: tuple[tuple[str, Any, str, str], ...] = (
     ("hertz", 1000, "千赫", "kilohertz|khz"),
     ("hertz", 10**6, "兆赫", "megahertz|mhz"),
     ("hertz", 10**9, "吉赫", "gigahertz|ghz"),
+    ("pixel", 1, "像素", "pixels?|px"),
+    ("pixel", 10**6, "", "megapixels?|mp"),
     ("mah", 1, "毫安时?", "mah"),
     ("century", 1, "个?世纪", "centur(?:y|ies)"),
     (
