@@ -110,7 +110,7 @@ class Quantities:
             if self._scaled is None:
                 self._scaled = bool(_IN_THOUSANDS.search(self._folded))
             return self._scaled and any(whole(Fraction(reading[1], scale)) in self._bare for scale in _SCALES)
-        return all(self._holds(part) for part in reading[1:])
+        return (any if name == "any" else all)(self._holds(part) for part in reading[1:])
 
     def _holds_number(self, value: Any, dimension: str, factor: Any) -> bool:
         if value in self._bare:

@@ -17,6 +17,7 @@ numbers). It is a tuple:
     ("digits", "4001234567")               a telephone number and the like
     ("scaled", value)                      the value where a source counts in thousands or 万: 3.2亿 as 32,000
     ("all", reading, …)                    every one of them
+    ("any", reading, …)                    one of them
 """
 
 from __future__ import annotations

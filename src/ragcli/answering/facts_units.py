@@ -145,7 +145,7 @@ class Units:
             (chinese if dimension == COUNT else latin).append(f"(?P<{name}>{'|'.join(branches)})")
         # Things that are counted come last, since 个 begins 个月.
         self._pattern = re.compile(
-            r"[ \u00a0\u2009\u202f-]?(?:多|余|几|来)?(?P<half>个?半(?=小时|钟头|月|年|世纪))?(?:"
+            r"(?: {0,12}|[\u00a0\u2009\u202f-])(?:多|余|几|来)?(?P<half>个?半(?=小时|钟头|月|年|世纪))?(?:"
             + "|".join(latin + chinese)
             + ")(?P<after>半(?![数岛径决场年月个]))?"
         )
