@@ -24,6 +24,7 @@ RAISED = "".join(chr(0xF120 + at) for at in range(10))  # stand for ⁰ to ⁹
 _APART = re.compile(f"[{''.join(_HALVES)}{_ENCLOSED}⁰¹²³⁴-⁹○◯]")
 _LIKE = _PRIVATE | dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", RAISED, strict=True))
 _ZERO = re.compile("(?<=[〇零一二三四五六七八九○◯])[○◯]|[○◯](?=[一二三四五六七八九])")
+_BROKEN = re.compile(r"(?<=[A-Za-z])-\n(?=[a-z])")  # a word that goes on in the next line
 # What has no width: a source may have it within a word.
 _FORMAT = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
 
@@ -50,7 +51,7 @@ def _changing() -> re.Pattern[str]:
 
 def fold_source(text: str) -> str:
     """Return a text prepared and folded as `fold_aligned` does it, without offsets and quicker where it is Chinese."""
-    text = prepare(visible(text))
+    text = prepare(visible(_BROKEN.sub("-", text)))
     if text.isascii():
         return text.lower()
     return _COMBINING.sub("", _changing().sub(lambda match: _FOLDS[match.group()], text)).lower()

@@ -145,13 +145,13 @@ class Units:
             (chinese if dimension == COUNT else latin).append(f"(?P<{name}>{'|'.join(branches)})")
         # Things that are counted come last, since 个 begins 个月.
         self._pattern = re.compile(
-            r"(?: {0,12}|[\u00a0\u2009\u202f-])(?:多|余|几|来)?(?P<half>个?半(?=小时|钟头|月|年|世纪))?(?:"
+            r"(?: {0,12}\n?|[\u00a0\u2009\u202f-])(?:多|余|几|来)?(?P<half>个?半(?=小时|钟头|月|年|世纪))?(?:"
             + "|".join(latin + chinese)
             + ")(?P<after>半(?![数岛径决场年月个]))?"
         )
 
         # Every character of the table, and so every one that a unit can begin with; most texts go on with another one.
-        self._first = frozenset(self._pattern.pattern) | frozenset("\u00a0\u2009\u202f")
+        self._first = frozenset(self._pattern.pattern) | frozenset("\n\u00a0\u2009\u202f")
 
     def at(self, text: str, position: int) -> Unit | None:
         """Return the unit that stands at a position, or None."""
