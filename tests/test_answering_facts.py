@@ -350,6 +350,96 @@ def test_markers_enumerators_and_common_words_are_no_facts(text):
     assert seen(text) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#### 2. 退货",
+        "**2.",
+        "**2. 退货**",
+        "| 2 | 屏幕 | 可退 |",
+        "要点1：屏幕。要点2：整机。",
+        "问题2：多久？",
+        "方案一：换货。方案二：退货。",
+        "Option 2: refund it.",
+        "Step two: ship it.",
+        "1️⃣ 保修 2️⃣ 退货",
+        "（一）保修；（二）退货。",
+        "(1) 联系\n(2) 寄回",
+        "第一个原因是成本，第二个原因是价格。",
+        "<td>保修</td><br/>是&nbsp;的<sup>",
+        "according to source 2, it is so.",
+    ],
+)
+def test_headings_rows_labels_and_tags_are_no_facts(text):
+    assert seen(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("第38条：可以。", "第38条"),
+        ("第三十八条，可以。", "第三十八条"),
+        ("获奖人数（15）较多。", "15"),
+        ("Participants (12) agreed.", "12"),
+        ("第（3）项可以。", "3"),
+    ],
+)
+def test_what_looks_like_an_enumerator_and_is_none_is_a_fact(text, named):
+    assert named in [one for _, one in seen(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("分为两类：甲类和乙类。", "甲类、乙类"),
+        ("主要有以下四个方面：速度、成本、质量、服务。", "速度、成本、质量、服务"),
+        ("有以下两种情况：\n- 保修\n- 退货", "保修、退货"),
+        ("There are three parts:\n\n1. cost\n2. time\n3. work", "cost, time, work"),
+        ("这三个城市很大。", "城市很大"),
+        ("两种方式均可。", "可以退货，也可以换货"),
+        ("总价为3000+500=3500元。", "价格3000元，运费500元"),
+        ("一年共付3000 × 12 = 36000元。", "每月支付3000元"),
+        ("相差500元（3500 - 3000）。", "A为3500元，B为3000元"),
+        ("速度是$3\\times10^8$ m/s。", "光速是3×10^8 m/s"),
+        ("面积为$S = 24 \\text{ m}^2$。", "面积为24平方米"),
+        ("公式为$$E = mc^2$$。", "质能方程 E=mc²"),
+    ],
+)
+def test_what_the_text_itself_counts_or_works_out_is_not_missing(text, source):
+    assert gone(text, source) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "named"),
+    [
+        ("分为三类：甲类和乙类。", "甲类、乙类", "三类"),
+        ("总价为3000+500=3600元。", "价格3000元，运费500元", "3600元"),
+        ("总价为3000+700=3700元。", "价格3000元，运费500元", "3700元"),
+        ("共5种产品。", "很多产品", "5种"),
+    ],
+)
+def test_a_wrong_count_or_sum_is_missing(text, source, named):
+    assert ("number", named) in gone(text, source)
+
+
+def test_the_items_of_a_list_may_come_after_the_sentence():
+    assert missing("有三种情况：", ["保修"], following="\n- 甲\n- 乙\n- 丙") == []
+    assert missing("有三种情况：", ["保修"], following="\n- 甲\n- 乙") != []
+
+
+def test_characters_without_a_width_are_read_over():
+    assert gone("保修24个月，联系Alexander。", "保修2\u200b4个月，Alex\u00adander") == []
+    assert gone("保修3\u200b6个月。", "保修24个月") == [("number", "3\u200b6个月")]
+
+
+def test_a_question_lends_its_names_but_not_its_numbers_and_has_no_language():
+    assert [fact.text for fact in missing("张伟教授保修36个月。", ["保修24个月"], ["张伟教授保修36个月吗？"])] == [
+        "36个月"
+    ]
+    english = "The company is in a city of this country."
+    assert missing("公司位于上海，法人在北京。", [english], ["这家位于北京的公司在哪里，是谁的，有多大？"]) == []
+
+
 def test_a_number_at_the_head_of_a_line_is_a_fact_where_it_counts_no_item():
     assert seen("24.") == [("number", "24")]
     assert seen("3个月\n1.5 km\n24 小时") == [("number", "3个月"), ("number", "1.5 km"), ("number", "24 小时")]
@@ -409,6 +499,52 @@ def test_a_name_is_found_in_another_writing(text, source):
 def test_a_name_that_no_source_has_is_missing(text, source, named):
     names = [one for kind, one in gone(text, source) if kind == "name"]
     assert named in names
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "named"),
+    [
+        ("总经理为陈明。", "总经理为陈亮", "陈明"),
+        ("董事长是李建国。", "董事长是王建国", "李建国"),
+        ("公司创始人是马云。", "公司创始人是任正非", "马云"),
+        ("作者是余华。", "作者是莫言", "余华"),
+        ("联系人：李强", "联系人：张伟", "李强"),
+        ("请联系陈明先生。", "请联系陈亮先生", "陈明"),
+        ("由陈明负责。", "由陈亮负责", "陈明"),
+        ("由华为公司研发。", "由小米公司研发", "华为"),
+        ("适用于山西。", "晋升规定适用于山东", "山西"),
+        ("位于河南。", "不要犹豫，位于河北", "河南"),
+        ("位于成都。", "芙蓉酒店位于重庆", "成都"),
+        ("位于广西。", "桂花酒店位于广东", "广西"),
+        ("位于山东。", "鲁迅故居位于浙江", "山东"),
+        ("在英国授课。", "英语课程，在美国授课", "英国"),
+        ("产自法国。", "法式面包，产自德国；文中法律，用加法", "法国"),
+        ("在北京大学读书。", "在东北大学读书", "北京大学"),
+    ],
+)
+def test_a_chinese_person_or_place_is_not_held_by_a_character_of_another_word(text, source, named):
+    assert ("name", named) in gone(text, source)
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("在北京大学读书。", "在北大读书"),
+        ("在美国和英国。", "赴美留学，英军"),
+        ("中国与法国。", "中国与中法关系"),
+        ("在河南和广东。", "豫南、粤A12345"),
+        ("总经理是李总。", "李总"),
+        ("由石头、木头制成。", "石材与木材"),
+        ("由牛肉、土豆制成。", "牛排"),
+        ("由高温、高压产生。", "热"),
+        ("由房东、租客承担。", "双方"),
+        ("由安全主管负责。", "安全人员"),
+        ("负责人是项目经理。", "经理负责"),
+        ("和于陈明先生见面。", "陈明先生"),
+    ],
+)
+def test_a_chinese_name_in_another_form_is_held_and_a_plain_word_is_none(text, source):
+    assert gone(text, source) == []
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,10 @@ from ragcli.answering.facts_explained import explained
 from ragcli.answering.facts_held import Quantities
 from ragcli.answering.facts_latin import Need, Words, latin
 from ragcli.answering.facts_layout import MARKER
-from ragcli.answering.facts_names import chinese_names, holds_place, squeeze
+from ragcli.answering.facts_names import chinese_names, squeeze
 from ragcli.answering.facts_numbers import quantities
 from ragcli.answering.facts_numerals import fold_source, prepare, visible
+from ragcli.answering.facts_places import holds_place
 from ragcli.answering.passages import fold_aligned
 
 Kind = Literal["number", "date", "name", "quotation"]
@@ -169,7 +170,8 @@ def _read_visible(text: str, following: str) -> list[_Found]:
         folded = re.sub(r"[《〈][^《》〈〉\n]{1,60}[》〉]", _blanked, folded)
 
     # 3. Numbers and dates.
-    for one in explained([*quantities(folded)], folded, following):
+    written = text if offsets is None else folded
+    for one in explained([*quantities(folded)], folded, written, following):
         if one.sure:
             add("date" if one.kind == "date" else "number", *place(one.start, one.end), readings=one.readings)
     made.sort(key=lambda found: (found.fact.start, -found.fact.end))
@@ -229,7 +231,7 @@ class _Sources:
         if found.need[0] == "any":
             return any(one in self._joined for one in found.need[1:])
         if found.need[0] == "place":
-            return holds_place(self._joined, found.need)
+            return holds_place(self._folded, self._joined, found.need[1:])
         return self._words.hold(found.need)
 
     @cached_property

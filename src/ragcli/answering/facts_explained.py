@@ -31,19 +31,20 @@ _SPLIT = re.compile(r"[、,，;；]\s?(?:以及|和|与|及|and |or )?|以及|�
 _END = re.compile(r"[。.!?！？\n]")
 
 
-def explained(quantities: list[Quantity], text: str, following: str) -> list[Quantity]:
+def explained(quantities: list[Quantity], text: str, written: str, following: str) -> list[Quantity]:
     """Return the quantities of an answer, with those that the text explains no longer to be checked as they are.
 
     Args:
         quantities: what `quantities` yields for the text.
-        text: the folded text.
+        text: the folded text, layout blank.
+        written: the text with its layout, of the same offsets.
         following: the text that comes after it, as it stands.
     """
     numbers = [one for one in quantities if one.kind == "number" and one.readings]
     numbers.sort(key=lambda one: one.start)
     changed = _worked_out(numbers, text)
     for one in numbers:
-        if id(one) not in changed and _is_structure(one, text, following):
+        if id(one) not in changed and _is_structure(one, text, written, following):
             changed[id(one)] = one._replace(sure=False)
     return [changed.get(id(one), one) for one in quantities]
 
@@ -51,7 +52,7 @@ def explained(quantities: list[Quantity], text: str, following: str) -> list[Qua
 # --------------------------------------------------------------------------------------------------- what is listed
 
 
-def _is_structure(one: Quantity, text: str, following: str) -> bool:
+def _is_structure(one: Quantity, text: str, written: str, following: str) -> bool:
     """Whether a number says only how many things the text itself lists, or points back at them."""
     name, value, *of = one.readings[0]
     if name != "number" or not isinstance(value, int) or not 1 < value <= _MOST or of[0] not in ("", COUNT):
@@ -62,11 +63,11 @@ def _is_structure(one: Quantity, text: str, following: str) -> bool:
         return True
     if value == 2 and _BOTH.match(text, one.end):
         return True
-    head, newline, rest = text[one.end : one.end + _LONGEST].partition("\n")
+    head, newline, rest = written[one.end : one.end + _LONGEST].partition("\n")
     lead = _LEAD.match(head)
     if lead is not None and _in_line(head[lead.end() :]) == value:
         return True
-    head = head.rstrip(" *_\0")
+    head = head.rstrip(" *_")
     # The list comes next: nothing but a colon or a full stop stands between.
     if (
         len(head) > 60

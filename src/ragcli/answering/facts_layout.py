@@ -29,6 +29,8 @@ _ENUMERATOR = re.compile(
     rf"|(?:(?<=[。；;，,：:！？!?\n])|^)\s?(?:第[{_CN}]{{1,2}}(?=[，,：:、])|其[{_CN}](?=[，,：:、是为]))"
     r"|(?:(?<=[。；;：:！？!?\n])|^)\s?\d{1,2}[)）、](?!\d)"
     r"|(?:(?<=[.;:!?]\s)|^)(?:First|Second|Third|Fourth|Fifth)(?:ly)?(?=,)"
+    r"|(?i:(?<![a-z])(?:sources?|documents?|passages?|excerpts?)) \d{1,2}(?![\d.,]*\d)"
+    r"|(?:资料|来源|片段)\s?\d{1,2}(?!\d)"
     rf"|第(?:\d|[{_CN}]{{1,2}})[个种类点条]?(?=原因|方面|因素|步骤|好处|优点|缺点|理由)"
     r"|(?i:(?<![a-z])(?:first|second|third|fourth|fifth) (?=reason|step|point|option|part|benefit|thing|is ))"
 )

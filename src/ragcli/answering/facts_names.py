@@ -12,25 +12,25 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from ragcli.answering.facts_latin import Name, Need
+from ragcli.answering.facts_latin import Name
 from ragcli.answering.facts_lists import (
     FOREIGN,
     GENERIC,
     NO_NAMES,
     NO_PLACE,
     ORGANISATIONS,
-    PLACES,
     SURNAMES,
     WORD_AFTER,
 )
 from ragcli.answering.facts_numerals import CN
+from ragcli.answering.facts_places import PLACE_NAMES
 
 _HAN = "\u3005\u3400-\u4dbf\u4e00-\u9fff"
 
 _TITLE = re.compile(r"[《〈](?P<title>[^《》〈〉\n]{1,60})[》〉]")
 _DOTTED = re.compile(f"[{_HAN}]{{1,8}}(?:[·・•‧∙][{_HAN}]{{1,8}}){{1,4}}")
 _DOT = re.compile("[·・•‧∙]")
-_PLACE = re.compile("|".join(sorted(PLACES, key=len, reverse=True)))
+_PLACE = re.compile("(?!(?<=中)华为)(?:" + "|".join(sorted(PLACE_NAMES, key=len, reverse=True)) + ")")
 _SUFFIX = re.compile(
     "公司|集团|大学|学院|医院|银行|法院|研究[所院]|委员会|出版社|基金会|协会|俱乐部|博物馆|图书馆|电视台|中学|小学|[省市县区州镇村路街]"
 )
@@ -46,17 +46,24 @@ _DOUBLE = "欧阳|上官|司马|诸葛|东方|皇甫|尉迟|公孙|令狐|慕容
 _NAME = f"(?P<name>[{SURNAMES}][{_HAN}]{{1,2}}?|(?:{_DOUBLE})[{_HAN}]{{1,2}}?)"
 _OFFICE = (
     "董事长|总经理|主任|总裁|院长|校长|书记|主席|总统|总理|部长|市长|省长|局长|经理|教练|队长|创始人|创办人|歌手|演员|作家"
-    "|诗人|画家|导演|编剧|作者|作曲家|律师|记者|发言人|首席执行官|名叫|叫做|本名|原名|由"
+    "|诗人|画家|导演|编剧|作者|作曲家|律师|记者|发言人|首席执行官|名叫|叫做|本名|原名|联系人|负责人|主讲人|主持人|申请人|法人|法定代表人"
+    "|主编|译者|店长|厂长|所长|处长|科长|行长|主角|主人公|妻子|丈夫|父亲|母亲|女儿|ceo|cto|cfo"
 )
+_TITLED = "先生|女士|小姐|教授|同志"
 _DOES = (
-    "先生|女士|小姐|教授|医生|同志|表示|认为|指出|担任|出任|执导|导演|主演|编剧|创办|创立|创建|设计|撰写|饰演|饰|演唱|作曲"
+    f"{_TITLED}|医生|表示|认为|指出|担任|出任|执导|导演|主演|编剧|创办|创立|创建|设计|撰写|饰演|饰|演唱|作曲"
     "|作词|出生|生于|毕业|率领|带领|主持|接任|继任"
 )
+_MADE_BY = f"{_DOES}|负责|审批|批准|主讲|主编|所著|著|创作|编写|翻译|研发|发明|签发|签署|保管|建立|提出"
 _EDGE = r"(?=[、,。;:()\s.]|$)"
 _PERSON = (
-    re.compile(f"(?:{_OFFICE})[:\\s]?{_NAME}(?={_DOES}|[、,。;()等]|$)"),
-    re.compile(f"(?:^|(?<=[、,。;:(\\n!?「“]))\\s?{_NAME}(?={_DOES})"),
+    re.compile(f"(?:{_OFFICE})(?:[:\\s]\\s?|[是为系])?{_NAME}(?={_DOES}|[、,。;()等]|\\s|$)"),
+    re.compile(f"(?:^|(?<=[、,。;:(\\n!?「“]))\\s?{_NAME}(?={_DOES}|负责|审批)"),
+    re.compile(f"由{_NAME}(?={_MADE_BY})"),
+    re.compile(f"{_NAME}(?={_TITLED})"),
 )
+# What a word for people ends with, and no name: 程序员, 安保部.
+_NO_PERSON = re.compile(".*[部处科室组厅局员者师长人商方司院所们位个某]|.*(?:公司|老师|工程|主管|经理|主任)")
 
 
 def chinese_names(folded: str) -> Iterator[Name]:
@@ -71,16 +78,28 @@ def chinese_names(folded: str) -> Iterator[Name]:
     for match in _DOTTED.finditer(folded):
         yield from _dotted(match)
     for match in _PLACE.finditer(folded):
-        yield Name(match.start(), match.end(), ("place", *PLACES[match.group()]), chinese=True)
+        names = PLACE_NAMES[match.group()]
+        if folded.startswith("大学", match.end()):
+            names = (*names, f"{match.group()[0]}大")
+        yield Name(match.start(), match.end(), ("place", *names), chinese=True)
     for match in _SUFFIX.finditer(folded):
         made = _with_suffix(folded, match.start(), match.end())
         if made is not None:
             yield made
+    yield from _persons(folded)
+
+
+def _persons(folded: str) -> Iterator[Name]:
+    seen: set[int] = set()
     for pattern in _PERSON:
         for match in pattern.finditer(folded):
-            name = match.group("name")
-            if name[:2] not in NO_NAMES and name[1] not in _CUT:
-                yield Name(match.start("name"), match.end("name"), ("any", name[:2]), chinese=True)
+            name, end = match.group("name"), match.end("name")
+            if end in seen or name[:2] in NO_NAMES or name[1] in _CUT or _NO_PERSON.fullmatch(name):
+                continue
+            seen.add(end)
+            # 于陈明先生: where nothing stands before it, the name may begin with its second character.
+            other = (name[1:],) if pattern is _PERSON[-1] and len(name) == 3 and name[1] in SURNAMES else ()
+            yield Name(match.start("name"), end, ("any", name[:2], *other), chinese=True)
 
 
 def _dotted(match: re.Match[str]) -> Iterator[Name]:
@@ -123,22 +142,10 @@ def _with_suffix(text: str, at: int, end: int) -> Name | None:
         return None
     # 广州, 易县: what stands before the one character may be a verb.
     more = (core[-1] + suffix,) if suffix in "州县" else ()
+    whole = text[start:at].removeprefix("中国")
+    if suffix == "大学" and (core == whole or len(whole) == 2):
+        return Name(start, end, ("place", core[-2:], f"{whole[0]}大"), chinese=True)
     return Name(start, end, ("any", core[-2:], *more), chinese=True)
-
-
-_SHORT = "中美英法德日俄苏韩朝印澳加意奥台港欧越泰菲以伊巴墨荷比瑞波匈捷希土沪京津渝粤闽"
-_RARE = frozenset("沪粤闽赣皖冀豫鄂湘桂琼黔滇穗蓉甬渝鲁浙晋蜀陇")
-
-
-def holds_place(squeezed: str, need: Need) -> bool:
-    """Return whether sources without white space and punctuation hold a place or what stands for it."""
-    for name in need[1:]:
-        if len(name) > 1 or name in _RARE:
-            if name in squeezed:
-                return True
-        elif re.search(f"[{_SHORT}赴访驻旅援抗留亲反对]{name}|{name}[{_SHORT}军方式裔籍商语国币侨]", squeezed):
-            return True
-    return False
 
 
 def squeeze(folded: str) -> str:

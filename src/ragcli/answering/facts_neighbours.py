@@ -18,7 +18,7 @@ from ragcli.language import STOP_WORDS
 # ------------------------------------------------------------------------------------- numbers without a unit
 
 _ENUMERATED = re.compile(r"[.、)）．:：](?!\d)")
-_LINE_START = re.compile(r"(?:^|\n)[ \t#*>•·+-]*[(（]?$")
+_LINE_START = re.compile(r"(?:^|[\n。；;！？】])[ \t#*>•·+-]*[(（]?$")
 # Nouns whose number names one of a row.
 _NUMBERED = re.compile(
     r"(?:(?<![a-z])(?:pages?|pp?\.?|sections?|sec\.?|articles?|art\.?|tables?|figures?|fig\.?|chapters?|ch\.?|parts?|steps?"
