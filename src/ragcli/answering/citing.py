@@ -1,9 +1,9 @@
 """What a language model's answer rests on: its markers read, each with the exact text that it stands for, and checked.
 
 Nothing is believed. A marker must name a passage that the model was shown; numbers, dates, names and quotations of a
-sentence must stand in the passages that it names (or in the question); and where it names none, the passage that says
-most of the sentence is found. What fails is a problem, and says what, where, and whether another passage has it.
-Pure functions.
+sentence must stand in the passages that it names (names may also come from the question); and where it names none, the
+passage that says most of the sentence is found. What fails is a problem, and says what, where, and whether another
+passage has it. Pure functions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from ragcli.answering.evidence import gather, read_question
 from ragcli.answering.extractive import best_quote
-from ragcli.answering.facts import missing
+from ragcli.answering.facts_cited import Source
+from ragcli.answering.facts_cited import problems as fact_problems
 from ragcli.answering.markers import normalise
 from ragcli.answering.protocols import Quote
 from ragcli.answering.refusing import THRESHOLD, is_comparable, support
@@ -40,11 +41,11 @@ def check(question: str, answer: str, hits: Sequence[Hit], results: Sequence[str
 
     A problem is ``{kind, sentence, …}``. Kinds: ``no_such_source`` (``n``: the marker names no passage),
     ``empty_source`` (``n``: that passage has no text, so that nothing can be quoted), ``number``, ``date``, ``name``
-    and ``quotation`` (``text`` is not in the passages ``cited``; ``found_in`` are those that have it), ``uncited`` (the
-    answer names no source at all).
+    and ``quotation`` (``text`` is not in the passages ``cited``; ``found_in`` are those that have it; ``in_question``
+    where only the question says that number or date), ``uncited`` (the answer names no source at all).
 
     Args:
-        question: what was asked; what it says may be said again.
+        question: what was asked; its names may be said again, its numbers and dates are no sources.
         answer: as the model wrote it.
         hits: what the model was shown, in the order of their numbers from 1.
         results: what functions returned to the model; facts may come from there, too.
@@ -70,7 +71,7 @@ def check(question: str, answer: str, hits: Sequence[Hit], results: Sequence[str
             attributed = _attribute(sentence.statement, hits)
             if attributed is not None:
                 _add(quotes, attributed)
-        problems += _facts([question, *results], sentence, valid, sources)
+        problems += _facts(question, results, sentence, valid, sources, text)
     if not marked and not results and said:
         problems.append({"kind": "uncited", "sentence": ""})
     return Cited(text, list(quotes.values()), problems)
@@ -107,8 +108,10 @@ def verify(answer: str, hits: Sequence[Hit]) -> list[Json]:
     return problems
 
 
-def _source(hit: Hit) -> str:
-    return "\n".join(filter(None, (hit.source, hit.title or "", *hit.headings, hit.header, hit.text)))
+def _source(hit: Hit) -> Source:
+    """Return what a passage says, the pages that its label shows included, and its path."""
+    pages = "\n".join(f"page {page}" for page in hit.pages)
+    return "\n".join(filter(None, (hit.title or "", *hit.headings, hit.header, hit.text, pages))), hit.source
 
 
 def _add(quotes: dict[tuple[int, int, int], Quote], quote: Quote) -> None:
@@ -136,15 +139,14 @@ def _attribute(statement: str, hits: Sequence[Hit]) -> Quote | None:
     return None if found is None else Quote(best.hit, *found, n=best.hit + 1, extra={"attributed": True})
 
 
-def _facts(free: Sequence[str], sentence: Sentence, cited: Sequence[int], sources: Sequence[str]) -> list[Json]:
-    """Return the facts of a sentence that what it cites does not have; without a marker, that nothing has.
-
-    ``free`` are texts that may be repeated without a marker.
-    """
-    read = [sources[n - 1] for n in cited] if cited else list(sources)
-    problems: list[Json] = []
-    for fact in missing(sentence.statement, [*free, *read]):
-        others = [n for n, source in enumerate(sources, 1) if n not in cited and not missing(fact.text, [source])]
-        problem: Json = {"kind": fact.kind, "text": fact.text, "cited": list(cited), "sentence": sentence.statement}
-        problems.append({**problem, "found_in": others} if others and cited else problem)
-    return problems
+def _facts(
+    question: str,
+    results: Sequence[str],
+    sentence: Sentence,
+    cited: Sequence[int],
+    sources: Sequence[Source],
+    text: str,
+) -> list[Json]:
+    """Return the facts of a sentence that what it cites does not have; without a marker, that nothing has."""
+    written, following = text[sentence.start : sentence.end], text[sentence.end :]
+    return fact_problems(question, results, sentence.statement, written, cited, sources, following)

@@ -20,14 +20,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from ragcli.answering import facts_layout as layout
 from ragcli.answering.facts_dates import Reading
-from ragcli.answering.facts_names import Need, Words, chinese_names, holds_place, latin, squeeze
-from ragcli.answering.facts_numbers import Quantities, quantities
-from ragcli.answering.facts_numerals import fold_source, prepare
+from ragcli.answering.facts_explained import explained
+from ragcli.answering.facts_held import Quantities
+from ragcli.answering.facts_latin import Need, Words, latin
+from ragcli.answering.facts_layout import MARKER
+from ragcli.answering.facts_names import chinese_names, squeeze
+from ragcli.answering.facts_numbers import quantities
+from ragcli.answering.facts_numerals import fold_source, prepare, visible
+from ragcli.answering.facts_places import holds_place
 from ragcli.answering.passages import fold_aligned
 
 Kind = Literal["number", "date", "name", "quotation"]
@@ -46,19 +52,6 @@ class Fact:
     end: int
 
 
-# The markers of cited sources: [1], [2][3], [1, 2], [1-3].
-_MARKER = re.compile(r"[\[【［]\s*\d{1,3}(?:\s*[,，、;；–-]\s*\d{1,3})*\s*[\]】］]")
-_CN = "一二三四五六七八九十"
-# What counts the parts of an answer: "1. ", （1）, 第一，, 步骤 2, "Step 2:".
-_ENUMERATOR = re.compile(
-    rf"(?:^|(?<=\n))[ \t>*+•·#_-]*(?:\d{{1,3}}[.、)）．:：](?!\d)(?=[ \t]*\S)|[{_CN}]{{1,3}}[.、)）．:：]"
-    rf"|(?:第\s?(?:\d{{1,2}}|[{_CN}]{{1,3}})\s?[步点条项个]?|步骤\s?[\d{_CN}]{{1,2}}|[Ss]tep\s\d{{1,2}})"
-    r"[*_]{0,2}(?=[，、,：:．. ]))"
-    rf"|[(（](?:1?\d|20|[{_CN}]{{1,3}})[)）]"
-    rf"|(?:(?<=[。；;，,：:！？!?\n])|^)\s?(?:第[{_CN}]{{1,2}}(?=[，,：:、])|其[{_CN}](?=[，,：:、是为]))"
-    r"|(?:(?<=[。；;：:！？!?\n])|^)\s?\d{1,2}[)）、](?!\d)"
-    r"|(?:(?<=[.;:!?]\s)|^)(?:First|Second|Third|Fourth|Fifth)(?:ly)?(?=,)"
-)
 _QUOTES = re.compile(
     "“(?P<a>[^“”\n]{1,600})”|「(?P<b>[^「」\n]{1,600})」|『(?P<c>[^『』\n]{1,600})』"
     r"|(?<![A-Za-z0-9\"])\"(?P<d>[^\"\n]{1,600})\"(?![A-Za-z0-9])"
@@ -91,20 +84,23 @@ def facts(text: str) -> list[Fact]:
     return [found.fact for found in _read(text)]
 
 
-def missing(text: str, sources: Sequence[str]) -> list[Fact]:
+def missing(text: str, sources: Sequence[str], free: Sequence[str] = (), following: str = "") -> list[Fact]:
     """Return the facts of a text that occur in none of the sources.
 
     Names are looked for only in sources of their language: 北京 is not missing where all sources are English.
 
     Args:
         text: an answer, or a sentence of it.
-        sources: the cited passages with their titles, and the question, whose words may be repeated. They are looked
-            through together: a name may have its parts in two of them, as title and passage.
+        sources: the cited passages with their titles. They are looked through together: a name may have its parts in
+            two of them, as title and passage.
+        free: texts whose names and quotations may be repeated, as the question's. Their numbers and dates may not: a
+            question that asks whether it is 36 months is no source for 36 months.
+        following: what comes after the text in the answer: three of it may be the items of a list.
     """
-    read = _read(text)
+    read = _read(text, following)
     if not read:
         return []
-    held = _Sources(sources)
+    held = _Sources(sources, free)
     known: dict[object, bool] = {}
     gone: list[Fact] = []
     for found in read:
@@ -116,7 +112,21 @@ def missing(text: str, sources: Sequence[str]) -> list[Fact]:
     return gone
 
 
-def _read(text: str) -> list[_Found]:
+def _read(text: str, following: str = "") -> list[_Found]:
+    """Return the facts of a text; characters without a width are read over."""
+    clean = visible(text)
+    if len(clean) == len(text):
+        return _read_visible(text, following)
+    places = [at for at, one in enumerate(text) if visible(one)]
+
+    def back(fact: Fact) -> Fact:
+        start, end = places[fact.start], places[fact.end - 1] + 1
+        return Fact(fact.kind, text[start:end], start, end)
+
+    return [replace(found, fact=back(found.fact)) for found in _read_visible(clean, following)]
+
+
+def _read_visible(text: str, following: str) -> list[_Found]:
     made: list[_Found] = []
 
     def add(kind: Kind, start: int, end: int, **what: object) -> None:
@@ -131,15 +141,14 @@ def _read(text: str) -> list[_Found]:
     for match in _QUOTES.finditer(text):
         inner = match.group(match.lastgroup or 0)
         parts = tuple(
-            part for part in (squeeze(fold_source(part)) for part in _ELLIPSIS.split(_MARKER.sub("", inner))) if part
+            part for part in (squeeze(fold_source(part)) for part in _ELLIPSIS.split(MARKER.sub("", inner))) if part
         )
         length = sum(map(len, parts))
         if length >= (_LEAST_HAN if _HAN.search(inner) else _LEAST):
             add("quotation", *match.span(match.lastgroup or 0), parts=parts)
 
-    # 1. What is not to be read as a number: markers, enumerators.
-    blank = _MARKER.sub(_blanked, text)
-    blank = _ENUMERATOR.sub(_blanked, blank)
+    # 1. What is no fact: markers, enumerators, HTML.
+    blank = layout.blank(text)
 
     # 2. Names; those with digits are no numbers.
     exact: list[tuple[int, int]] = []
@@ -161,7 +170,8 @@ def _read(text: str) -> list[_Found]:
         folded = re.sub(r"[《〈][^《》〈〉\n]{1,60}[》〉]", _blanked, folded)
 
     # 3. Numbers and dates.
-    for one in quantities(folded):
+    written = text if offsets is None else folded
+    for one in explained([*quantities(folded)], folded, written, following):
         if one.sure:
             add("date" if one.kind == "date" else "number", *place(one.start, one.end), readings=one.readings)
     made.sort(key=lambda found: (found.fact.start, -found.fact.end))
@@ -204,10 +214,11 @@ def _languages(text: str) -> set[str]:
 class _Sources:
     """The sources, read as far as the facts ask for."""
 
-    def __init__(self, sources: Sequence[str]) -> None:
+    def __init__(self, sources: Sequence[str], free: Sequence[str]) -> None:
         self._sources = [source for source in sources if source]
+        self._all = [*self._sources, *(one for one in free if one)]
         longest = max(map(len, self._sources), default=0)
-        # A title or a question of another language says nothing of the passages.
+        # A title of another language says nothing of the passages.
         self._languages = {name for one in self._sources if len(one) * 3 >= longest for name in _languages(one)}
 
     def hold(self, found: _Found) -> bool:
@@ -220,12 +231,12 @@ class _Sources:
         if found.need[0] == "any":
             return any(one in self._joined for one in found.need[1:])
         if found.need[0] == "place":
-            return holds_place(self._joined, found.need)
+            return holds_place(self._folded, self._joined, found.need[1:])
         return self._words.hold(found.need)
 
     @cached_property
     def _folded(self) -> list[str]:
-        return [fold_source(source) for source in self._sources]
+        return [fold_source(source) for source in self._all]
 
     @cached_property
     def _squeezed(self) -> list[str]:
@@ -237,11 +248,11 @@ class _Sources:
 
     @cached_property
     def _quantities(self) -> Quantities:
-        return Quantities("\n\n".join(self._folded))
+        return Quantities("\n\n".join(self._folded[: len(self._sources)]))
 
     @cached_property
     def _words(self) -> Words:
-        return Words(self._sources, "\n\n".join(self._folded))
+        return Words(self._all, "\n\n".join(self._folded))
 
 
 def _in_order(parts: Sequence[str], source: str) -> bool:

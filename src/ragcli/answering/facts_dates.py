@@ -39,15 +39,32 @@ _LONE_MONTH = re.compile(r"\b(?:in|of|since|until|till|by|early|late|from|to|bet
 RANGE = re.compile(r"\s?[至到~—–、和与及-]{1,2}\s?")
 
 _PART = "凌晨|清晨|早晨|早上|上午|中午|正午|下午|傍晚|晚上|晚间|夜间|夜里|深夜|午夜|晚|早"
-_H = r"(?:\d{1,2}|[一二两三四五六七八九]|二?十[一二三四五六七八九]?)"
+_H = r"(?:\d{1,2}|[零〇](?=\s?点(?![〇零一二三四五六七八九]))|[一二两三四五六七八九]|二?十[一二三四五六七八九]?)"
 _M = r"(?:\d{1,2}|[一二三四五]?十?[一二三四五六七八九]?)"
+_WORD_HOURS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_EN_H = rf"(?:\d{{1,2}}|{'|'.join(_WORD_HOURS)})(?![a-z\d:.])"
+# What shows that 8点 is a time and not eight points.
+_BEFORE_HOUR = "(?<=[在于从到至自早晚前后每:])"
+_AFTER_HOUR = r"(?=[开关到至前后起上下半之打—–~-]|以[前后]|左右)"
 TIME = re.compile(
-    rf"(?=[\d一二两三四五六七八九十凌清早上中正下傍晚夜深午])(?:(?P<part>{_PART})\s?)?(?<![\d.])(?<!\d:)(?:"
+    rf"(?=[\d零〇一二两三四五六七八九十凌清早上中正下傍晚夜深午hqnm])(?:(?P<part>{_PART})\s?)?(?<![\d.])(?<!\d:)(?:"
     r"(?P<h1>\d{1,2}):(?P<m1>[0-5]\d)(?::[0-5]\d)?(?![\d:])(?:\s?(?P<ap1>[ap])\.?m(?![a-z])\.?)?"
     r"|(?P<h2>\d{1,2})\s?(?P<ap2>[ap])\.?m(?![a-z])\.?"
     rf"|(?P<h3>{_H})\s?[点时](?![间候期代速差])(?:\s?(?P<half>半)|\s?(?P<full>整|钟)|\s?(?P<quarter>[一三])刻"
-    rf"|\s?(?P<m3>{_M})\s?分(?!之))?)"
+    rf"|\s?(?P<m3>{_M})\s?分(?!之))?"
+    rf"|(?<![a-z])(?P<past>half|quarter) (?P<way>past|to) (?P<h4>{_EN_H})|(?<![a-z])(?P<word>noon|midnight)(?![a-z]))"
+    rf"|(?<![a-z\d.])(?P<h5>{_EN_H}) ?o'clock"
 )
+_LOOSE_HOUR = re.compile(rf"(?<![\d.第]){_BEFORE_HOUR}{_H}\s?[点时]|(?<![\d.第]){_H}\s?点{_AFTER_HOUR}")
+
+# Quarters of a year; 一个季度 is a time of three months instead.
+QUARTER = re.compile(
+    r"第?(?P<a>[一二三四1-4])季度|(?<![a-z0-9])q(?P<b>[1-4])(?![a-z0-9])"
+    r"|(?<![a-z])(?P<c>first|second|third|fourth|1st|2nd|3rd|4th) quarter(?!s)"
+)
+_NTH_QUARTER = {"first": 1, "second": 2, "third": 3, "fourth": 4, "1st": 1, "2nd": 2, "3rd": 3, "4th": 4}
+# 20240305
+COMPACT = re.compile(r"(?:1[6-9]|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 
 
 def value_of(text: str | None) -> int:
@@ -62,6 +79,14 @@ def plain(value: Any) -> Reading:
     return ("number", value, "", 1)
 
 
+_BEFORE_CHRIST = re.compile("公元前$|(?:^|[^\u3400-\u9fff]|[于至到在自从])前$")
+
+
+def before_christ(text: str, start: int) -> bool:
+    """Whether 公元前 or 前 stands before a year and makes it one before Christ; 此前2019年 does not."""
+    return start > 0 and text[start - 1] == "前" and bool(_BEFORE_CHRIST.search(text, max(0, start - 3), start))
+
+
 def date(match: re.Match[str]) -> list[Reading]:
     """Return what a match of ``ZH_DATE`` may mean; nothing where it is no date."""
     got = match.groupdict()
@@ -70,7 +95,7 @@ def date(match: re.Match[str]) -> list[Reading]:
         return [("decade", (value_of(got["c"]) - 1) * 100 + decade if got["c"] and decade < 100 else decade)]
     if got["day"]:
         days = value_of(got["day"])
-        return [("date", 0, 0, days), ("number", days, "day", 1)] if 0 < days < 32 else []
+        return [("date", 0, 0, days), ("number", days, "second", 86400)] if 0 < days < 32 else []
     if got["ay"]:
         pairs = ((value_of(got["am"]), value_of(got["ad"])), (value_of(got["ad"]), value_of(got["am"])))
         return [("date", value_of(got["ay"]), m, d) for m, d in pairs if 0 < m < 13 and 0 < d < 32]
@@ -89,6 +114,8 @@ def date(match: re.Match[str]) -> list[Reading]:
         return made if d else [*made, ("all", plain(year), plain(m))]
     if got["y"] and len(got["y"]) == 2:
         return [("date", 1900 + year, m, d), ("date", 2000 + year, m, d)]
+    if year and got["y"] and before_christ(match.string, match.start()):
+        year = -year
     if year and not m:
         return [("date", year, 0, 0), ("number", year, "month", 12)]
     return [("date", year, m, d)]
@@ -115,20 +142,51 @@ def english_date(match: re.Match[str]) -> list[Reading]:
 def time(match: re.Match[str]) -> list[Reading]:
     """Return what a match of ``TIME`` may mean; both halves of the day where it does not say which."""
     got = match.groupdict()
+    if got["word"]:
+        return [("time", 720 if got["word"] == "noon" else 0)]
+    if got["h4"] or got["h5"]:
+        named = got["h4"] or got["h5"]
+        hour = int(named) if named.isdecimal() else _WORD_HOURS.index(named) + 1
+        minutes = {None: 0, "half": 30, "quarter": 15}[got["past"]]
+        total = hour * 60 + (-minutes if got["way"] == "to" else minutes)
+        return [("time", total % 1440), ("time", (total + 720) % 1440)] if hour < 25 else []
     hour = value_of(got["h1"] or got["h2"] or got["h3"])
     minute = 30 if got["half"] else {"一": 15, "三": 45}.get(got["quarter"] or "", value_of(got["m1"] or got["m3"]))
-    stated = got["half"] or got["full"] or got["quarter"] or got["m3"]
-    if hour > 24 or minute > 59 or (got["h3"] and not got["part"] and not stated and hour < 13):
+    if hour > 24 or minute > 59:
         return []
     part, half_day = got["part"] or "", got["ap1"] or got["ap2"]
-    if (
+    if hour == 12 and part in ("晚上", "晚间", "晚", "夜间", "夜里", "深夜", "午夜", "凌晨"):
+        hour = 0
+    elif (
         half_day == "p"
         or part in ("下午", "傍晚", "晚上", "晚间", "晚", "夜间", "深夜")
         or (part in ("中午", "正午") and hour < 3)
     ):
-        hour += 12 * (hour < 12)
+        hour += 12 * (0 < hour < 12)
     elif half_day == "a":
         hour %= 12
     elif not part and hour <= 12:
         return [("time", hour % 24 * 60 + minute), ("time", (hour + 12) % 24 * 60 + minute)]
     return [("time", hour % 24 * 60 + minute)]
+
+
+def is_time(match: re.Match[str]) -> bool:
+    """Whether a match of ``TIME`` is a time for certain: 8点 alone may be eight points."""
+    got = match.groupdict()
+    if not got["h3"] or got["part"] or got["half"] or got["full"] or got["quarter"] or got["m3"]:
+        return True
+    return value_of(got["h3"]) > 12 or bool(_LOOSE_HOUR.match(match.string, match.start()))
+
+
+def quarter(match: re.Match[str]) -> list[Reading]:
+    """Return what a match of ``QUARTER`` means."""
+    if match["c"]:
+        return [("quarter", _NTH_QUARTER[match["c"]])]
+    return [("quarter", value_of(match["a"] or match["b"]))]
+
+
+def compact(digits: str) -> list[Reading]:
+    """Return the date that eight digits may be."""
+    if len(digits) == 8 and COMPACT.fullmatch(digits):
+        return [("date", int(digits[:4]), int(digits[4:6]), int(digits[6:]))]
+    return []

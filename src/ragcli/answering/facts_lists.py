@@ -68,7 +68,8 @@ COMMON_WORDS = _words(
 LONE = _words(
     """p.m a.m e.g i.e rmb usd cny eur gbp jpy hkd twd january february march april may june july august september
     october november december jan feb mar apr jun jul aug sep sept oct nov dec monday tuesday wednesday thursday
-    friday saturday sunday i ok id am pm ad bc bce ce tv faq ps nb ii iii iv vi vii viii ix qa"""
+    friday saturday sunday i ok id am pm ad bc bce ce tv faq ps nb ii iii iv vi vii viii ix qa
+    source sources document documents context passage passages excerpt summary overview"""
 )
 
 # What stands before or after a name and may be said otherwise in the source.

@@ -1,302 +1,36 @@
-"""Names in an answer: Latin ones by their capitals and digits, Chinese ones by what stands around them.
+"""Chinese names in an answer: what stands around them says that they are names.
 
 No dictionary decides what a name is, so the rules ask for signs that are rarely wrong: a name that is not seen costs
 less than a plain word that is reported as an invented name. Where it is open how far a Chinese name reaches to the
-left, only the two characters next to its suffix are looked for in the sources.
-
-What a name needs to be found is a *need*, a tuple:
-
-    ("words", word, …)    each of these words, by stem
-    ("pairs", piece, …)   these pieces one after the other: PPR-9087 is ppr, 9087
-    ("any", text, …)      one of these texts, without white space and punctuation
-    ("place", text, …)    the same; one character only where it stands for a place, as in 中美, 赴美
+left, only the two characters next to its suffix are looked for in the sources. Latin names and the forms of a *need*
+are in `ragcli.answering.facts_latin`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import pairwise
 
+from ragcli.answering.facts_latin import Name
 from ragcli.answering.facts_lists import (
-    COMMON_WORDS,
-    EXTENSIONS,
     FOREIGN,
     GENERIC,
-    LONE,
     NO_NAMES,
     NO_PLACE,
     ORGANISATIONS,
-    PLACES,
     SURNAMES,
-    TITLES,
     WORD_AFTER,
 )
-from ragcli.answering.facts_numerals import CN, fold_source
-from ragcli.answering.facts_units import UNITS
-from ragcli.answering.terms import stem
-from ragcli.language import STOP_WORDS
+from ragcli.answering.facts_numerals import CN
+from ragcli.answering.facts_places import PLACE_NAMES
 
-Need = tuple[str, ...]
-
-_LATIN = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
 _HAN = "\u3005\u3400-\u4dbf\u4e00-\u9fff"
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A name from ``start`` to ``end``; ``exact`` where digits or signs make it one (code, address, file).
-
-    ``chinese`` says that it is written in Chinese characters.
-    """
-
-    start: int
-    end: int
-    need: Need
-    exact: bool = False
-    chinese: bool = False
-
-
-# ------------------------------------------------------------------------------------------------------ Latin names
-
-_URL = re.compile(r"(?:https?://|ftp://|www\.)[A-Za-z0-9\-._~:/?#@!$&'*+,;=%]+", re.IGNORECASE)
-_CHUNK = re.compile(f"[{_LATIN}0-9](?:[{_LATIN}0-9]+|[-_@./+#&'’]{{1,3}}(?=[{_LATIN}0-9]))*")
-_FILE = re.compile(rf".*\w\.(?:{'|'.join(EXTENSIONS)})", re.IGNORECASE)
-_VERSION = re.compile(r"\d+(?:\.\d+){2,}")
-_DATED = re.compile(r"[12]\d{3}([-/.])\d{1,2}\1\d{1,2}")
-_PLAIN_NUMBER = re.compile(
-    r"\d[\d.,:/-]*(?:st|nd|rd|th|s|'s|’s|x|k|bn?|mn?|am|pm|a\.m|p\.m)?(?:-[a-z-]+)*"
-    r"|(?:mid|pre|post|late|early|top|non|under|over|sub|no|vol|pp?)[-.]\d+\w{0,2}",
-    re.IGNORECASE,
-)
-_STANDARD = re.compile(r"(?<![^\W_])(?:GB(?:/[TZ])?|ISO(?:/IEC)?|IEC|IEEE|RFC|DIN|ASTM|JIS|ANSI|HJ|YY(?:/T)?|QB/T|CVE)")
-_ROMAN = re.compile(r"[IVX]{1,5}")
-_ABBREVIATED = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|vs|No|Jr|Sr|Gen|Rep|Sen|Gov|[A-Z]))\.\s*$")
-_SHORTENED = re.compile("Mr|Mrs|Ms|Dr|Prof|St|Mt|Ft|Jr|Sr|Gen|Sen|Gov|[A-Z]")
-_SKIPPED = " \t*_\"'“‘「『(（[【<《>-–—•·#|`~="
-_ENDS = ".!?。！？:：\n…;；\r"
-_PIECE = re.compile("[a-z]+|[0-9]+|[\u00df-\u024f\u0370-\u04ff]+")
-_TOKEN = re.compile(
-    "[a-z\u00df-\u024f\u0370-\u04ff]+|[0-9]+|[^a-z\u00df-\u024f\u0370-\u04ff0-9\\s./_+\u2013\u2014:#&'’@?=%~$*-]+"
-)
-_NEVER = STOP_WORDS | LONE
-_STRIPPED = re.compile("['’]s$|['’]$")
-
-
-def latin(text: str, *, chinese_text: bool) -> Iterator[Name]:
-    """Yield the Latin names of a text as it stands.
-
-    Args:
-        text: the text, not folded: capitals count.
-        chinese_text: whether it is Chinese, in which every Latin word is a name.
-    """
-    addresses: list[tuple[int, int]] = []
-    for match in _URL.finditer(text):
-        end = match.start() + len(match.group().rstrip(".,;:!?'*"))
-        addresses.append((match.start(), end))
-        yield Name(match.start(), end, ("pairs", *_PIECE.findall(fold_source(text[match.start() : end]))), exact=True)
-    if addresses:
-        text = _URL.sub(lambda match: "\0" * len(match.group()), text)
-    run: list[tuple[int, int, list[str]]] = []  # capitalised words that stand together
-    lower = None if chinese_text else frozenset(re.findall(r"\b[a-z]{3,}\b", text))
-    before = -1  # where the last chunk ended
-    line_from = 0  # where a line end is looked for
-    heading = False
-    for match in _CHUNK.finditer(text):
-        start, end = match.span()
-        if (
-            run
-            and text[before:start] != " "
-            and not (text[before:start] == ". " and _SHORTENED.fullmatch(text[run[-1][0] : before].split(" ")[-1]))
-        ):
-            yield from _made(text, run)
-            run = []
-        before = end
-        chunk = match.group()
-        line = text.rfind("\n", line_from, start)
-        if line >= 0 or line_from == 0:
-            heading = not chinese_text and _is_heading(text, line + 1)
-        line_from = max(end, 1)
-        if any(one.isdigit() for one in chunk):
-            yield from _made(text, run)
-            run = []
-            found = _code(text, start, end, chunk)
-            if found is not None:
-                yield found
-            continue
-        if "@" in chunk or _FILE.fullmatch(chunk):
-            yield Name(start, end, ("pairs", *_PIECE.findall(fold_source(chunk))), exact=True)
-            continue
-        words = _name_words(text, start, chunk, lower, bool(run), heading)
-        if words is None:
-            yield from _made(text, run)
-            run = []
-        elif words:
-            run.append((start, end, words))
-        elif run:
-            run.append((start, end, []))
-    yield from _made(text, run)
-
-
-# Words that stay small in a heading in which the others have capitals.
-_SMALL = frozenset(
-    ("a", "an", "the", "of", "and", "or", "for", "in", "to", "on", "at", "by", "with", "from", "as", "is", "vs")
-)
-
-
-def _is_heading(text: str, start: int) -> bool:
-    end = text.find("\n", start)
-    line = text[start : end if end >= 0 else len(text)][:200].strip()
-    if line.startswith("#"):
-        return True
-    words = [word for word in re.findall("[A-Za-z]{2,}", line) if word not in _SMALL]
-    return 1 < len(words) < 12 and line[-1:] not in ".!?;," and all(word[0].isupper() for word in words)
-
-
-def _code(text: str, start: int, end: int, chunk: str) -> Name | None:
-    """Return a code with digits, or None where the chunk is a number with a unit, a date, a score."""
-    letters = any(one.isalpha() for one in chunk)
-    if not letters:
-        head = text[max(0, start - 8) : start]
-        standard = re.search(rf"{_STANDARD.pattern}\s$", head)
-        if standard:
-            begin = max(0, start - 8) + standard.start()
-            return Name(begin, end, ("pairs", *_PIECE.findall(fold_source(text[begin:end]))), exact=True)
-        if _VERSION.fullmatch(chunk) and not _DATED.fullmatch(chunk):
-            return Name(start, end, ("pairs", *_PIECE.findall(chunk)), exact=True)
-        return None
-    if _PLAIN_NUMBER.fullmatch(chunk):
-        return None
-    number = re.match(r"\d[\d.,]*", chunk)
-    if number is not None and UNITS.at(chunk.lower(), number.end()) is not None:
-        return None
-    pieces = _PIECE.findall(fold_source(chunk))
-    # "9.Then": a sentence begins where the white space is missing.
-    if number is not None and re.fullmatch(r"\d+\.[A-Za-z]+", chunk):
-        return None
-    return Name(start, end, ("pairs", *pieces), exact=True) if len(pieces) > 1 else None
-
-
-def _name_words(
-    text: str, start: int, chunk: str, lower: frozenset[str] | None, in_run: bool, heading: bool
-) -> list[str] | None:
-    """Return the words of a chunk that a source must hold: [] for one that goes with a name, None for no name."""
-    bare = _STRIPPED.sub("", chunk)
-    folded = fold_source(bare)
-    if lower is None:
-        if len(bare) < 2 or folded in STOP_WORDS or folded in LONE or _is_unit(folded):
-            return [] if in_run else None
-        return None if folded in COMMON_WORDS and bare.islower() else [folded]
-    if not any(one.isupper() for one in bare):
-        return None
-    if len(bare) == 1 or _ROMAN.fullmatch(bare) or folded in TITLES:
-        return [] if in_run or folded in TITLES else None
-    if folded in _NEVER or re.split("['’]", folded)[0] in _NEVER:
-        return None
-    if heading and not (len(bare) > 1 and bare[1:] != bare[1:].lower() and bare != bare.upper()):
-        return None
-    if bare.isupper() or not bare[0].isupper() or bare[1:] != bare[1:].lower():
-        return None if folded in COMMON_WORDS or folded in lower else [folded]
-    if not in_run and _starts_sentence(text, start) and _is_common(folded, lower):
-        return None
-    return [folded]
-
-
-def _is_unit(word: str) -> bool:
-    found = UNITS.at(word, 0)
-    return found is not None and found[2] == len(word)
-
-
-def _starts_sentence(text: str, start: int) -> bool:
-    at = start
-    least = max(0, start - 16)
-    while at > least and text[at - 1] in _SKIPPED:
-        at -= 1
-    if at == 0 or text[at - 1] in _ENDS:
-        return not _ABBREVIATED.search(text, max(0, at - 6), at) or at == 0
-    return at < start and text[start - 1] in '"“‘「『(（*_`[【'
-
-
-# Endings of plain words; some names have them too, and are seen only where they do not begin a sentence.
-_ENDING = re.compile(
-    r"\w{2,}(?:ly|ings?|tions?|sions?|ments?|ness|ity|able|ible|ful|ous|ive|ance|ence|isms?|[eo]rs|ies|ed"
-    r"|[ioun][cn]al|ular|[bdgklmnprt]s|nes|les|ves)$"
-)
-
-
-def _is_common(word: str, lower: frozenset[str]) -> bool:
-    return word in COMMON_WORDS or word in lower or stem(word) in COMMON_WORDS or bool(_ENDING.match(word))
-
-
-def _made(text: str, run: Sequence[tuple[int, int, list[str]]]) -> Iterator[Name]:
-    run = list(run)
-    while run and not run[-1][2]:
-        run.pop()
-    while run and not run[0][2]:
-        run.pop(0)
-    if not run:
-        return
-    # "- Battery Life: five hours" names what the line is about.
-    end = run[-1][1]
-    if re.match(r"[*_]{0,3}\s?[:：]", text[end : end + 5]):
-        line = text.rfind("\n", 0, run[0][0]) + 1
-        if _LABEL.fullmatch(text[line : run[0][0]][:80]):
-            return
-    words = [word for _, _, some in run for word in some]
-    yield Name(run[0][0], end, ("words", *words))
-
-
-_LABEL = re.compile(r"[\s*_>•\d.)-]*(?:[A-Z]\w*\s)*")
-# Nationalities and the like are found by what they begin with: Chinese, China.
-_PEOPLE = re.compile(r"\w{4,}(?:ese|ish|ian|ean|an|ic|i|ch)")
-_INITIALS = re.compile(r"[A-Z][a-z]+(?:[ -](?:(?:of|the|and|for|in|de|on) ){0,2}[A-Z][a-z]+)+")
-
-
-class Words:
-    """The Latin words of the sources, to be asked whether they hold a name."""
-
-    def __init__(self, sources: Sequence[str], folded: str) -> None:
-        tokens = _TOKEN.findall(folded)
-        self._words = set(tokens)
-        self._pairs = set(pairwise(tokens))
-        self._stems = {stem(word) for word in self._words}
-        self._heads = {word[:4] for word in self._words}
-        initials = [
-            "".join(word[0] for word in re.findall("[A-Z]", match.group()))
-            for source in sources
-            for match in _INITIALS.finditer(source)
-        ]
-        self._initials = "|".join(initials).lower()
-
-    def hold(self, need: Need) -> bool:
-        """Return whether the words or pieces occur."""
-        if need[0] == "pairs":
-            return self._row(need[1:])
-        return all(self._one(word) for word in need[1:])
-
-    def _row(self, pieces: Sequence[str]) -> bool:
-        if len(pieces) == 1:
-            return pieces[0] in self._words
-        return all(pair in self._pairs for pair in pairwise(pieces)) or "".join(pieces) in self._words
-
-    def _one(self, word: str) -> bool:
-        if word in self._words or stem(word) in self._stems:
-            return True
-        pieces = _PIECE.findall(word)
-        if len(pieces) > 1:
-            return all(self._one(piece) for piece in pieces) or "".join(pieces) in self._words
-        if len(word) < 7 and ((word in self._initials) or (len(word) < 5 and self._row(list(word)))):
-            return True
-        return bool(_PEOPLE.fullmatch(word)) and word[:4] in self._heads
-
-
-# ---------------------------------------------------------------------------------------------------- Chinese names
 
 _TITLE = re.compile(r"[《〈](?P<title>[^《》〈〉\n]{1,60})[》〉]")
 _DOTTED = re.compile(f"[{_HAN}]{{1,8}}(?:[·・•‧∙][{_HAN}]{{1,8}}){{1,4}}")
 _DOT = re.compile("[·・•‧∙]")
-_PLACE = re.compile("|".join(sorted(PLACES, key=len, reverse=True)))
+_PLACE = re.compile("(?!(?<=中)华为)(?:" + "|".join(sorted(PLACE_NAMES, key=len, reverse=True)) + ")")
 _SUFFIX = re.compile(
     "公司|集团|大学|学院|医院|银行|法院|研究[所院]|委员会|出版社|基金会|协会|俱乐部|博物馆|图书馆|电视台|中学|小学|[省市县区州镇村路街]"
 )
@@ -312,17 +46,24 @@ _DOUBLE = "欧阳|上官|司马|诸葛|东方|皇甫|尉迟|公孙|令狐|慕容
 _NAME = f"(?P<name>[{SURNAMES}][{_HAN}]{{1,2}}?|(?:{_DOUBLE})[{_HAN}]{{1,2}}?)"
 _OFFICE = (
     "董事长|总经理|主任|总裁|院长|校长|书记|主席|总统|总理|部长|市长|省长|局长|经理|教练|队长|创始人|创办人|歌手|演员|作家"
-    "|诗人|画家|导演|编剧|作者|作曲家|律师|记者|发言人|首席执行官|名叫|叫做|本名|原名|由"
+    "|诗人|画家|导演|编剧|作者|作曲家|律师|记者|发言人|首席执行官|名叫|叫做|本名|原名|联系人|负责人|主讲人|主持人|申请人|法人|法定代表人"
+    "|主编|译者|店长|厂长|所长|处长|科长|行长|主角|主人公|妻子|丈夫|父亲|母亲|女儿|ceo|cto|cfo"
 )
+_TITLED = "先生|女士|小姐|教授|同志"
 _DOES = (
-    "先生|女士|小姐|教授|医生|同志|表示|认为|指出|担任|出任|执导|导演|主演|编剧|创办|创立|创建|设计|撰写|饰演|饰|演唱|作曲"
+    f"{_TITLED}|医生|表示|认为|指出|担任|出任|执导|导演|主演|编剧|创办|创立|创建|设计|撰写|饰演|饰|演唱|作曲"
     "|作词|出生|生于|毕业|率领|带领|主持|接任|继任"
 )
+_MADE_BY = f"{_DOES}|负责|审批|批准|主讲|主编|所著|著|创作|编写|翻译|研发|发明|签发|签署|保管|建立|提出"
 _EDGE = r"(?=[、,。;:()\s.]|$)"
 _PERSON = (
-    re.compile(f"(?:{_OFFICE})[:\\s]?{_NAME}(?={_DOES}|[、,。;()等]|$)"),
-    re.compile(f"(?:^|(?<=[、,。;:(\\n!?「“]))\\s?{_NAME}(?={_DOES})"),
+    re.compile(f"(?:{_OFFICE})(?:[:\\s]\\s?|[是为系])?{_NAME}(?={_DOES}|[、,。;()等]|\\s|$)"),
+    re.compile(f"(?:^|(?<=[、,。;:(\\n!?「“]))\\s?{_NAME}(?={_DOES}|负责|审批)"),
+    re.compile(f"由{_NAME}(?={_MADE_BY})"),
+    re.compile(f"{_NAME}(?={_TITLED})"),
 )
+# What a word for people ends with, and no name: 程序员, 安保部.
+_NO_PERSON = re.compile(".*[部处科室组厅局员者师长人商方司院所们位个某]|.*(?:公司|老师|工程|主管|经理|主任)")
 
 
 def chinese_names(folded: str) -> Iterator[Name]:
@@ -337,16 +78,28 @@ def chinese_names(folded: str) -> Iterator[Name]:
     for match in _DOTTED.finditer(folded):
         yield from _dotted(match)
     for match in _PLACE.finditer(folded):
-        yield Name(match.start(), match.end(), ("place", *PLACES[match.group()]), chinese=True)
+        names = PLACE_NAMES[match.group()]
+        if folded.startswith("大学", match.end()):
+            names = (*names, f"{match.group()[0]}大")
+        yield Name(match.start(), match.end(), ("place", *names), chinese=True)
     for match in _SUFFIX.finditer(folded):
         made = _with_suffix(folded, match.start(), match.end())
         if made is not None:
             yield made
+    yield from _persons(folded)
+
+
+def _persons(folded: str) -> Iterator[Name]:
+    seen: set[int] = set()
     for pattern in _PERSON:
         for match in pattern.finditer(folded):
-            name = match.group("name")
-            if name[:2] not in NO_NAMES and name[1] not in _CUT:
-                yield Name(match.start("name"), match.end("name"), ("any", name[:2]), chinese=True)
+            name, end = match.group("name"), match.end("name")
+            if end in seen or name[:2] in NO_NAMES or name[1] in _CUT or _NO_PERSON.fullmatch(name):
+                continue
+            seen.add(end)
+            # 于陈明先生: where nothing stands before it, the name may begin with its second character.
+            other = (name[1:],) if pattern is _PERSON[-1] and len(name) == 3 and name[1] in SURNAMES else ()
+            yield Name(match.start("name"), end, ("any", name[:2], *other), chinese=True)
 
 
 def _dotted(match: re.Match[str]) -> Iterator[Name]:
@@ -389,22 +142,10 @@ def _with_suffix(text: str, at: int, end: int) -> Name | None:
         return None
     # 广州, 易县: what stands before the one character may be a verb.
     more = (core[-1] + suffix,) if suffix in "州县" else ()
+    whole = text[start:at].removeprefix("中国")
+    if suffix == "大学" and (core == whole or len(whole) == 2):
+        return Name(start, end, ("place", core[-2:], f"{whole[0]}大"), chinese=True)
     return Name(start, end, ("any", core[-2:], *more), chinese=True)
-
-
-_SHORT = "中美英法德日俄苏韩朝印澳加意奥台港欧越泰菲以伊巴墨荷比瑞波匈捷希土沪京津渝粤闽"
-_RARE = frozenset("沪粤闽赣皖冀豫鄂湘桂琼黔滇穗蓉甬渝鲁浙晋蜀陇")
-
-
-def holds_place(squeezed: str, need: Need) -> bool:
-    """Return whether sources without white space and punctuation hold a place or what stands for it."""
-    for name in need[1:]:
-        if len(name) > 1 or name in _RARE:
-            if name in squeezed:
-                return True
-        elif re.search(f"[{_SHORT}赴访驻旅援抗留亲反对]{name}|{name}[{_SHORT}军方式裔籍商语国币侨]", squeezed):
-            return True
-    return False
 
 
 def squeeze(folded: str) -> str:

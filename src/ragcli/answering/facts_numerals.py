@@ -1,6 +1,7 @@
 """Numerals in Chinese and English words to their values, and what must not become digits when a text is folded.
 
-`prepare` goes before folding, which would make 21/2 of 2½ and a number of ①.
+`prepare` goes before folding, which would make 21/2 of 2½ and a number of ①; raised digits become characters of their
+own.
 """
 
 from __future__ import annotations
@@ -18,8 +19,14 @@ _HALVES |= {"⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (
 _PRIVATE = {one: chr(0xF100 + at) for at, one in enumerate(_HALVES)}
 VULGAR = {_PRIVATE[one]: Fraction(*pair) for one, pair in _HALVES.items()}
 VULGAR_SIGNS = "".join(VULGAR)
-_ENCLOSED = "①-⓿❶-➓㈠-㈩㉈-㉏㉑-㉟㊀-㊉㊱-㊿🄀-🄊⑴-⒛¹²³⁰⁴-⁹"
-_APART = re.compile(f"[{''.join(_HALVES)}{_ENCLOSED}]")
+_ENCLOSED = "①-⓿❶-➓㈠-㈩㉈-㉏㉑-㉟㊀-㊉㊱-㊿🄀-🄊⑴-⒛"
+RAISED = "".join(chr(0xF120 + at) for at in range(10))  # stand for ⁰ to ⁹
+_APART = re.compile(f"[{''.join(_HALVES)}{_ENCLOSED}⁰¹²³⁴-⁹○◯]")
+_LIKE = _PRIVATE | dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", RAISED, strict=True))
+_ZERO = re.compile("(?<=[〇零一二三四五六七八九○◯])[○◯]|[○◯](?=[一二三四五六七八九])")
+_BROKEN = re.compile(r"(?<=[A-Za-z])-\n(?=[a-z])")  # a word that goes on in the next line
+# What has no width: a source may have it within a word.
+_FORMAT = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
 
 
 _COMBINING = re.compile("[\u0300-\u036f]")
@@ -44,7 +51,7 @@ def _changing() -> re.Pattern[str]:
 
 def fold_source(text: str) -> str:
     """Return a text prepared and folded as `fold_aligned` does it, without offsets and quicker where it is Chinese."""
-    text = prepare(text)
+    text = prepare(visible(_BROKEN.sub("-", text)))
     if text.isascii():
         return text.lower()
     return _COMBINING.sub("", _changing().sub(lambda match: _FOLDS[match.group()], text)).lower()
@@ -54,7 +61,13 @@ def prepare(text: str) -> str:
     """Return the text, of the same length, with ½ and its like, ① and raised digits kept from becoming digits."""
     if text.isascii() or not _APART.search(text):
         return text
-    return _APART.sub(lambda match: _PRIVATE.get(match.group()) or ("^" if match.group() in "²³" else "\uf1ff"), text)
+    text = _ZERO.sub("〇", text)
+    return _APART.sub(lambda match: _LIKE.get(match.group(), "\uf1ff"), text)
+
+
+def visible(text: str) -> str:
+    """Return the text without what has no width: zero-width spaces, soft hyphens, marks of direction."""
+    return text if text.isascii() else _FORMAT.sub("", text)
 
 
 DIGITS = {"〇": 0, "零": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
