@@ -85,3 +85,10 @@ def test_a_count_of_what_is_listed_after_the_sentence_is_right():
     assert problems("有以下两种情况：\n- 保修24个月[1]\n- 屏幕[1]", "保修24个月，屏幕") == []
     made = problems("有以下三种情况：\n- 保修24个月[1]\n- 屏幕[1]", "保修24个月，屏幕")
     assert [one["text"] for one in made] == ["三种"]
+
+
+def test_a_sentence_of_many_facts_is_not_told_whole_with_each():
+    answer = "The values are " + ", ".join(str(1000 + 7 * n) for n in range(300)) + " [1]."
+    cited = check("q", answer, [hit("There are two values.")])
+    assert len(cited.problems) == 300
+    assert all(len(one["sentence"]) < 320 for one in cited.problems)

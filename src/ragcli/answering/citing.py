@@ -24,6 +24,7 @@ from ragcli.records import Hit, Json
 from ragcli.splitting.sentences import sentence_spans
 
 MOST_QUOTED = 200  # characters of a passage that stand for one sentence
+_MOST_NAMED = 300  # characters of a sentence that a problem names
 _LEAST_STATEMENT = 4  # characters: a shorter sentence ("Yes.") says nothing that can be looked for
 
 
@@ -74,7 +75,7 @@ def check(question: str, answer: str, hits: Sequence[Hit], results: Sequence[str
         problems += _facts(question, results, sentence, valid, sources, text)
     if not marked and not results and said:
         problems.append({"kind": "uncited", "sentence": ""})
-    return Cited(text, list(quotes.values()), problems)
+    return Cited(text, list(quotes.values()), [{**one, "sentence": _named(one["sentence"])} for one in problems])
 
 
 def verify(answer: str, hits: Sequence[Hit]) -> list[Json]:
@@ -106,6 +107,11 @@ def verify(answer: str, hits: Sequence[Hit]) -> list[Json]:
                 }
             )
     return problems
+
+
+def _named(sentence: str) -> str:
+    """Return a sentence as a problem names it: each of its facts does, and a list of a thousand is one sentence."""
+    return sentence if len(sentence) <= _MOST_NAMED else sentence[:_MOST_NAMED] + "…"
 
 
 def _source(hit: Hit) -> Source:
