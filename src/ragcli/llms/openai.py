@@ -80,8 +80,12 @@ class OpenAILLM:
         self._timeout = timeout
         self._options = dict(options or {})
         self._unsupported: set[str] = set()
-        self._client: Any = None
+        self._knocked = False
         self._opening = threading.Lock()
+        import openai  # here, where the search goes on beside it: it takes half a second
+
+        address = self._address
+        self._client: Any = openai.OpenAI(base_url=address.url, api_key=address.key, max_retries=0)
 
     @property
     def name(self) -> str:
@@ -146,8 +150,7 @@ class OpenAILLM:
 
     def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            self._client.close()
+        self._client.close()
 
     def _body_of(self, response: Any) -> Any:
         response.read()
@@ -175,12 +178,10 @@ class OpenAILLM:
         raise RuntimeError("unreachable")
 
     def _open(self) -> None:
-        import openai
-
         with self._opening:
-            if self._client is None:
+            if not self._knocked:
                 self._knock()
-                self._client = openai.OpenAI(base_url=self._address.url, api_key=self._address.key, max_retries=0)
+                self._knocked = True
 
     def _sent(self, messages: Sequence[Message], sampling: Sampling, tools: Sequence[Json], ends: float) -> Any:
         """Send the request; leave out what the server says it does not know."""
