@@ -5,7 +5,6 @@ OPENAI_BASE_URL and OPENAI_API_KEY say where and as whom. Plain httpx: the proto
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Sequence
@@ -14,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ragcli.embedding.protocols import Kind, OnTruncated
-from ragcli.errors import ModelError, ServiceError
+from ragcli.endpoint import NO_KEY, read_address
+from ragcli.errors import ServiceError
 from ragcli.jsonl import clean
 from ragcli.records import Json
 
-_DEFAULT_URL = "https://api.openai.com/v1"
 _BATCH = 64
 _TRIES = 6
 _FIRST_WAIT = 0.5  # seconds; doubled at each try
@@ -35,17 +34,14 @@ class OpenAIEmbedder:
         contract: what the table says, if there is one; else one text is embedded to learn the dimension.
 
     Raises:
+        UsageError: the address or the key cannot be one.
         ModelError: no key is given and the endpoint is OpenAI's own.
     """
 
     def __init__(self, name: str, contract: Json | None = None) -> None:
         self._name = name
-        self._url = (os.environ.get("OPENAI_BASE_URL") or _DEFAULT_URL).rstrip("/")
-        self._key = os.environ.get("OPENAI_API_KEY", "")
-        if not self._key and self._url == _DEFAULT_URL:
-            raise ModelError(
-                f"openai:{name} needs a key.", hint="Set OPENAI_API_KEY, or OPENAI_BASE_URL for another endpoint."
-            )
+        self._address = read_address(name)
+        self._url = self._address.shown
         self._dimension = int(contract["dimension"]) if contract else 0
         self._client: Any = None
 
@@ -99,23 +95,24 @@ class OpenAIEmbedder:
         import httpx
 
         if self._client is None:
-            headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+            key = self._address.key
+            headers = {"Authorization": f"Bearer {key}"} if key != NO_KEY else {}
             self._client = httpx.Client(timeout=_TIMEOUT, headers=headers)
-        url = f"{self._url}/embeddings"
+        url = f"{self._url}/embeddings"  # as messages show it
         reason = ""
         for attempt in range(_TRIES):
             wait = min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT) * (0.75 + random.random() / 2)
             try:
-                answer = self._client.post(url, json=body)
+                answer = self._client.post(f"{self._address.url}/embeddings", json=body)
             except httpx.HTTPError as error:
-                reason = f"{type(error).__name__}: {error}"
+                reason = self._address.clean(f"{type(error).__name__}: {error}")
             else:
                 if answer.status_code == 200:
                     try:
                         return answer.json()
                     except ValueError as error:
                         raise ServiceError(f"{url}: the answer is no JSON: {answer.text[:200]!r}.") from error
-                reason = f"status {answer.status_code}: {_words(answer)}"
+                reason = f"status {answer.status_code}: {self._address.clean(_words(answer))}"
                 if answer.status_code not in _AGAIN:
                     raise ServiceError(
                         f"{url}: {reason}.", hint="Check OPENAI_BASE_URL, OPENAI_API_KEY and the model's name."

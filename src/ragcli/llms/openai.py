@@ -20,9 +20,9 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from ragcli.endpoint import read_address
 from ragcli.errors import RagcliError, RefusedError, RequestError, ServiceError
 from ragcli.llms import estimate
-from ragcli.llms.address import read_address
 from ragcli.llms.openai_stream import Reader
 from ragcli.llms.protocols import Completion, ContextError, CutError, Message, Options, Sampling
 from ragcli.models.hubs.names import retry_after

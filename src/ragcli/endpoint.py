@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from ragcli.errors import ModelError, UsageError
 
 URL = "https://api.openai.com/v1"
-_END = "/chat/completions"
+NO_KEY = "none"
+_ENDS = ("/chat/completions", "/embeddings")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _HIDDEN = "(key)"
 
@@ -24,7 +25,7 @@ class Address:
 
     Args:
         url: where requests go, without a slash at its end.
-        key: the API key; "none" where there is none, as the client wants one.
+        key: the API key; ``NO_KEY`` where there is none, as the client wants one.
         shown: the URL as messages show it, without user, password and query.
     """
 
@@ -57,7 +58,9 @@ def read_address(name: str) -> Address:
         ModelError: no key is given and the endpoint is OpenAI's own.
     """
     given = os.environ.get("OPENAI_BASE_URL", "").strip()
-    url = (given or URL).rstrip("/").removesuffix(_END).rstrip("/")
+    url = (given or URL).rstrip("/")
+    for end in _ENDS:
+        url = url.removesuffix(end).rstrip("/")
     key = os.environ.get("OPENAI_API_KEY", "").strip()
     if not key.isascii() or not key.isprintable():
         raise UsageError(
@@ -77,4 +80,4 @@ def read_address(name: str) -> Address:
         raise ModelError(
             f"openai:{name} needs a key.", hint="Set OPENAI_API_KEY, or OPENAI_BASE_URL for another endpoint."
         )
-    return Address(url, key or "none", f"{parts.scheme}://{host}{parts.path}")
+    return Address(url, key or NO_KEY, f"{parts.scheme}://{host}{parts.path}")
