@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ DATA = ROOT / "tests" / "data"
 RAGCLI = Path(sys.executable).with_name("ragcli")
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script, whose children ignore it, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -42,7 +42,8 @@ class Opening(Generic[T]):
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
     """Let Ctrl-C end the process at once, while nothing was said yet: libraries that are being loaded swallow it."""
-    if threading.current_thread() is not threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script
         yield
         return
 
