@@ -227,6 +227,7 @@ def test_a_number_is_held_only_by_what_measures_the_same(text, source, named):
         ("温度在-10℃到40℃之间。", "工作温度：-10~40℃"),
         ("工作温度为零下10度至40度。", "工作温度：-10~40℃"),
         ("价格100-200元。", "价格为100元至200元"),
+        ("零下20度。", "-20℃"),
         ("在前221年。", "公元前二二一年"),
         ("此前2019年。", "2019年"),
     ],
@@ -392,6 +393,7 @@ def test_what_looks_like_an_enumerator_and_is_none_is_a_fact(text, named):
     ("text", "source"),
     [
         ("分为两类：甲类和乙类。", "甲类、乙类"),
+        ("分为金卡、银卡和普卡三种。", "金卡、银卡、普卡"),
         ("主要有以下四个方面：速度、成本、质量、服务。", "速度、成本、质量、服务"),
         ("有以下两种情况：\n- 保修\n- 退货", "保修、退货"),
         ("There are three parts:\n\n1. cost\n2. time\n3. work", "cost, time, work"),
@@ -749,7 +751,28 @@ def test_any_text_is_read_and_offsets_are_true(pieces, sources, between):
 
 @pytest.mark.parametrize(
     "piece",
-    ["1 ", "1,", "一", "十个", "A1 ", "Ab ", "a.", "a@", "“", "《", "·阿", "公司", "½", "twenty-", "[1", "- ", "2020-"],
+    [
+        *(
+            "1 ",
+            "1,",
+            "一",
+            "十个",
+            "A1 ",
+            "Ab ",
+            "a.",
+            "a@",
+            "“",
+            "《",
+            "·阿",
+            "公司",
+            "½",
+            "twenty-",
+            "[1",
+            "- ",
+            "2020-",
+        ),
+        *("2个：\n", "(1)", "3+", "-5元", "由陈明", "中美", "\\text{a}", "| 1 |\n", "123-4567 ", "1小时30分"),
+    ],
 )
 def test_hostile_text_takes_time_in_proportion_to_its_length(piece):
     def seconds(length: int) -> float:

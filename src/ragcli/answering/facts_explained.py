@@ -28,6 +28,7 @@ _LEAD = re.compile(
     r"[^\n。.!?！？:：]{0,40}?(?:[:：]|(?:是|为|有|包括|包含|即|分别|(?<![a-z])(?:are|is|include|includes|namely))\s?)"
 )
 _SPLIT = re.compile(r"[、,，;；]\s?(?:以及|和|与|及|and |or )?|以及|和|与|及|或| and | or ")
+_CLAUSE = re.compile(r"[,，。;；:：!?！？\n]")
 _END = re.compile(r"[。.!?！？\n]")
 
 
@@ -62,6 +63,14 @@ def _is_structure(one: Quantity, text: str, written: str, following: str) -> boo
     ):
         return True
     if value == 2 and _BOTH.match(text, one.end):
+        return True
+    # 金卡、银卡和普卡三种: they stand before it.
+    before = _CLAUSE.split(text[max(0, one.start - 80) : one.start])[-1]
+    if (
+        text[one.end - 1] in "种类项款者人名家位个"
+        and len(_SPLIT.findall(before)) == value - 1
+        and before[-1] not in "、和与及"
+    ):
         return True
     head, newline, rest = written[one.end : one.end + _LONGEST].partition("\n")
     lead = _LEAD.match(head)

@@ -216,7 +216,8 @@ _ENDING = re.compile(
 
 
 def _is_common(word: str, lower: frozenset[str]) -> bool:
-    return word in COMMON_WORDS or word in lower or stem(word) in COMMON_WORDS or bool(_ENDING.match(word))
+    common = word in COMMON_WORDS or word.removesuffix("s") in COMMON_WORDS or stem(word) in COMMON_WORDS
+    return common or word in lower or bool(_ENDING.match(word))
 
 
 def _made(text: str, run: Sequence[tuple[int, int, list[str]]]) -> Iterator[Name]:

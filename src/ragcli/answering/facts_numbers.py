@@ -60,6 +60,7 @@ class Quantity(NamedTuple):
 
 
 _WITHIN = re.compile(r"(?<![a-z])within an? (minute|hour|day|week|month|year)(?![a-z])")
+_QUARTERS = re.compile("季度|quarter|q[1-4]")
 _LATER = re.compile(r"(\d\d)\d\d\s?[-–—~至到/]\s?(\d\d)(?!\d)")
 _SHORT = re.compile(r"(?<!\d)(\d\d)年")
 _YEAR_BEFORE = re.compile(r"(?:^|[\s,，。.、;；:：(（“\"'\0于在自从至到~–—-])$")
@@ -127,7 +128,8 @@ def _dates(text: str, made: list[Quantity], *, free: bool) -> str:
 
     rest = ZH_DATE.sub(take_date, text)
     rest = EN_DATE.sub(lambda match: take(match, dates.english_date(match)), rest)
-    rest = QUARTER.sub(lambda match: take(match, dates.quarter(match)), rest)
+    if _QUARTERS.search(rest):
+        rest = QUARTER.sub(lambda match: take(match, dates.quarter(match)), rest)
     return TIME.sub(take_time, rest)
 
 
@@ -149,7 +151,7 @@ def _numbers(text: str, *, free: bool) -> list[_Number]:
     for match in NUMBER.finditer(text):
         # What was taken as a unit is no number: 5千米.
         if match.start() >= end:
-            one = _number(text, match, found[-1].end if found else -1, index, free=free)
+            one = _number(text, match, found[-1].end if found else -9, index, free=free)
             if one is not None:
                 end = one.end
                 found.append(one)
@@ -340,33 +342,30 @@ def _quantity(number: _Number) -> Quantity:
     return Quantity("number", number.start, number.end, (*_readings(number), *number.more), number.sure)
 
 
-_A = "(?<![a-z])(?:within|for|after|in|of|than|over|about|is|lasts?|takes?|least|most|to) an? (?:full |whole |single )?"
+_A = re.compile("(?<![a-z])an? (?:full |whole |single )?(minute|hour|day|week|month|year)(?![a-z])")
+_BEFORE_A = re.compile(r"(?<![a-z])(?:within|for|after|in|of|than|over|about|is|lasts?|takes?|least|most|to) $")
 # What says one, two or a half without a number, and what: it measures nothing but counts.
 _UNSAID: tuple[tuple[re.Pattern[str], tuple[Reading, ...]], ...] = tuple(
     (re.compile(pattern), readings)
     for pattern, readings in (
         ("首[次个届位任座部名款家批条]|single|only one", (("number", 1, COUNT, frozenset()),)),
-        ("(?<![a-z])once(?![a-z])", (("number", 1, COUNT, TIMES),)),
+        ("once(?![a-z])", (("number", 1, COUNT, TIMES),)),
         ("双|俩|一对|both|couple|pair", (("number", 2, COUNT, frozenset()),)),
         (
-            "(?<![a-z])twice|doubl|翻[倍番]|翻了?一[倍番]|加倍|双倍",
+            "twice|doubl|翻[倍番]|翻了?一[倍番]|加倍|双倍",
             (("number", 2, COUNT, TIMES), ("number", 2, "fold", 1)),
         ),
         ("翻[倍番]|翻了?一[倍番]|加倍|doubl|一倍", (("number", 1, "fold", 1), ("number", 100, "%", 1))),
         ("tripl", (("number", 3, COUNT, TIMES), ("number", 3, "fold", 1))),
-        ("一半|半数|(?<![a-z])half(?![a-z])", (("number", Fraction(1, 2), PLAIN, 1),)),
+        ("一半|半数|half(?![a-z])", (("number", Fraction(1, 2), PLAIN, 1),)),
         ("百分百", (("number", 100, "%", 1),)),
         ("每个?季度?|quarterly", (("number", 3, "month", 1),)),
         ("half an hour|half-hour", (("number", 30, "second", 60),)),
         ("half a year", (("number", 6, "month", 1),)),
-        (_A + "minute", (("number", 1, "second", 60),)),
-        (_A + "hour", (("number", 1, "second", 3600),)),
-        (_A + "day", (("number", 1, "second", 86400),)),
-        (_A + "week", (("number", 1, "second", 604800),)),
-        (_A + "month", (("number", 1, "month", 1),)),
-        (_A + "year", (("number", 1, "month", 12),)),
     )
 )
+# 2'15" is minutes and seconds, or feet and inches.
+_PRIMES = re.compile(r"(?<!\d)(\d{1,3})['′]\s?(\d{1,2})(?:\"|″|''|′′)")
 # 每周三开会 is once a week; 每天三次 is not once.
 _EACH = re.compile("每(?:[天日月年]|周[一二三四五六日天]?)(?![^,，。;；\\n]{0,6}[0-9二两三四五六七八九十几多])")
 
@@ -376,6 +375,18 @@ def _once(text: str) -> Iterator[Quantity]:
         match = pattern.search(text)
         if match is not None:
             yield Quantity("number", *match.span(), readings)
+    # "within a week" is one week, "twice a week" is not.
+    for match in _A.finditer(text):
+        if _BEFORE_A.search(text, max(0, match.start() - 8), match.start()):
+            unit = UNITS.at(text, match.start(1))
+            if unit is not None:
+                yield Quantity("number", *match.span(), (("number", 1, *unit.kinds[0]),))
+    for match in _PRIMES.finditer(text):
+        first, second = int(match[1]), int(match[2])
+        measures = (("second", first * 60), ("second", second), ("second", first * 60 + second))
+        lengths = (("foot", first), ("inch", second))
+        readings = tuple(("number", value, dimension, 1) for dimension, value in (*measures, *lengths))
+        yield Quantity("number", *match.span(), readings)
     match = _EACH.search(text)
     if match is not None:
         yield Quantity("number", *match.span(), (("number", 1, COUNT, TIMES),))

@@ -58,6 +58,16 @@ def _alone(one: str) -> re.Pattern[str]:
     return re.compile("|".join(branches))
 
 
+def _stands(one: str, text: str) -> bool:
+    """Whether one character stands for a place somewhere in a text; it is looked for first, which is quicker."""
+    at = text.find(one)
+    while at >= 0:
+        if _alone(one).search(text, max(0, at - 2), at + 8):
+            return True
+        at = text.find(one, at + 1)
+    return False
+
+
 _UNIVERSITY = "(?<![东西湖河华淮]){}(?![学街门路道桥厅楼院堂幅量陆区战举型规约])"
 
 
@@ -71,7 +81,7 @@ def holds_place(folded: Sequence[str], squeezed: str, names: Sequence[str]) -> b
     """
     for name in names:
         if len(name) == 1:
-            if any(_alone(name).search(source) for source in folded if name in source):
+            if any(_stands(name, source) for source in folded):
                 return True
         elif len(name) == 2 and name[1] == "大":
             if name in squeezed and re.search(_UNIVERSITY.format(name), squeezed):
