@@ -169,7 +169,8 @@ def order(number: str) -> str:
 '''
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+# The other README has the same commands (tests/test_readme.py).
+@pytest.mark.parametrize("name", ["README.md", pytest.param("README.zh-CN.md", marks=pytest.mark.slow)])
 def test_the_commands_of_the_readme(hubs: Any, name: str, endpoint: dict[str, str]) -> None:
     """As they stand, with SmolLM2 behind the endpoint and, under another name, on the hubs."""
     from hub_server import Repo

@@ -634,7 +634,8 @@ def test_a_path_that_leads_out_of_the_folder_is_refused(hubs: Hubs) -> None:
     assert not list(hubs.folder.rglob("out.txt"))
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+# The other README has the same commands (tests/test_readme.py).
+@pytest.mark.parametrize("name", ["README.md", pytest.param("README.zh-CN.md", marks=pytest.mark.slow)])
 def test_the_commands_of_the_readme(hubs: Hubs, name: str) -> None:
     built_in = Path(hubs.record("builtin")["path"])
     own = {one.relative_to(built_in).as_posix(): one.read_bytes() for one in built_in.rglob("*") if one.is_file()}

@@ -65,7 +65,7 @@ def test_the_makefile_indexes_only_what_changed(name, tmp_path):
 
 
 def test_both_languages_say_the_same():
-    for kind in ("console", "make", "sh"):
+    for kind in ("console", "shell", "make", "sh"):
         commands = [
             [line.split("#")[0].rstrip() for line in block(name, kind).splitlines()]
             for name in ("README.md", "README.zh-CN.md")
