@@ -92,6 +92,18 @@ def test_one_forbidden_question_among_answers_ends_nothing() -> None:
     assert (done.returncode, len(lines(done.stdout))) == (1, 1)
 
 
+def test_failures_of_questions_do_not_count_as_those_of_the_endpoint() -> None:
+    def script(body: Any, number: int) -> Any:
+        prompt = body["messages"][-1]["content"]
+        if "BAD" in prompt:
+            return BLOCKED
+        return (403, {"error": {"message": "blocked"}}, {}) if "NO" in prompt else GOOD
+
+    marks = ["x", *["BAD"] * 18, "NO", "x"]
+    done = asked(script, results(*marks), "--concurrency", "1")
+    assert (done.returncode, len(lines(done.stdout))) == (3, 2)
+
+
 @pytest.mark.parametrize(
     "chunk_",
     [

@@ -198,20 +198,23 @@ class _Run:
         """
         self._report.count("failed")
         self._in_a_row.append(error)
-        row = len(self._in_a_row)
-        if isinstance(error, RefusedError):
-            ends = row >= _GIVE_UP or not self._answered
-        elif isinstance(error, RequestError):
-            ends = row >= _ALL_REFUSED and not self._answered
-        elif isinstance(error, ServiceError):
-            failures = sum(type(one) is type(error) for one in self._in_a_row)
-            ends = row >= _GONE or (failures >= _GIVE_UP and not self._answered)
+        kind = _kind(error)
+        alike = sum(_kind(one) is kind for one in self._in_a_row)
+        if kind is RefusedError:
+            ends = alike >= _GIVE_UP or not self._answered
+        elif kind is RequestError:
+            ends = alike >= _ALL_REFUSED and not self._answered
         else:
-            ends = False
+            ends = kind is ServiceError and (alike >= _GONE or (alike >= _GIVE_UP and not self._answered))
         if ends:
             raise error
         where = f"question {result.id} ({result.query[:60]})"
         self._report.lose("failed", where, error.message, hint=error.hint)
+
+
+def _kind(error: RagcliError) -> type[RagcliError]:
+    """Return whose failure it is: of all questions, of this request, of the endpoint, or of this question."""
+    return next((one for one in (RefusedError, RequestError, ServiceError) if isinstance(error, one)), RagcliError)
 
 
 class _Workers:

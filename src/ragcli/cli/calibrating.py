@@ -8,8 +8,8 @@ from ragcli.answering.calibrating import Calibration, calibrate, is_answerable, 
 from ragcli.answering.evidence import gather, read_question
 from ragcli.answering.refusing import THRESHOLD, is_comparable, support
 from ragcli.cli.searching import SearchSettings, results
-from ragcli.cli.streams import note, output
-from ragcli.errors import OK, UsageError
+from ragcli.cli.streams import note, opened, output
+from ragcli.errors import OK
 from ragcli.jsonl import OnBad, dumps
 from ragcli.questions import read_questions
 
@@ -23,11 +23,7 @@ def calibrate_table(path: Path, settings: SearchSettings, as_table: bool, bad: O
     """
     from ragcli.store import Table
 
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    with stream:
+    with opened(path) as stream:
         found = results(read_questions(stream, name=str(path), on_bad=bad), settings)
         supports: list[tuple[float, bool]] = []
         foreign = 0

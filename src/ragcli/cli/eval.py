@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +23,7 @@ from ragcli.cli.options import (
 )
 from ragcli.cli.query import ModeOption, RerankOption, WhereOption
 from ragcli.cli.searching import SearchSettings, open_search
-from ragcli.cli.streams import finish, note, on_bad, output, stage_report, stdin
+from ragcli.cli.streams import finish, note, on_bad, opened, output, stage_report, stdin
 from ragcli.errors import GATE, UsageError
 from ragcli.jsonl import dumps
 
@@ -119,12 +119,12 @@ def eval_(
         db=db, table=table, model=model, device=device, mode=mode, k=found, where=where, expand=0, rerank=rerank
     )
     search = open_search(settings)
-    opened = Table.open(db, table)
-    judged = _judged(cases, queries, qrels, opened, counts, level, skip_bad)
+    kb = Table.open(db, table)
+    judged = _judged(cases, queries, qrels, kb, counts, level, skip_bad)
     for rule in rules:
         if rule.level is not None and rule.level not in judged.levels:
             raise UsageError(f"--fail-under {rule.level}:{rule.measure}: nothing is measured at that level.")
-    about = _about(settings, opened)
+    about = _about(settings, kb)
     made = evaluate(judged, search, names, settings=about, **_losses(judged, counts))
     if run is not None:
         from ragcli.evaluation.ranking import write_run
@@ -173,7 +173,7 @@ def _judged(
         if str(cases) == "-":
             given = list(cases_of(stdin("cases"), on_bad=bad))
         else:
-            with _opened(cases) as stream:
+            with opened(cases) as stream:
                 given = list(cases_of(stream, name=str(cases), on_bad=bad))
         return from_cases(given, Collection(table), counts, wanted)
     from ragcli.questions import read_questions
@@ -181,16 +181,9 @@ def _judged(
     assert queries is not None
     assert qrels is not None
     judgements = read_qrels(qrels)
-    with _opened(queries) as stream:
+    with opened(queries) as stream:
         asked = read_questions(stream, name=str(queries), on_bad=bad)
         return from_qrels(asked, judgements, Collection(table, texts=False), counts, wanted, skip_unknown=skip_bad)
-
-
-def _opened(path: Path) -> IO[bytes]:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _about(settings: SearchSettings, table: Table) -> Json:

@@ -43,6 +43,18 @@ def stdin(wants: str) -> IO[bytes]:
     return open(sys.stdin.fileno(), "rb", buffering=_BUFFER, closefd=False)
 
 
+def opened(path: Path) -> IO[bytes]:
+    """Return a file to read.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+
+
 class Output:
     """Records to stdout, a line each: buffered, but never kept back for more than a tenth of a second."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ragcli.lazy import lazy
 
 if TYPE_CHECKING:
-    from ragcli.evaluation.cases import cases, read_cases
+    from ragcli.evaluation.cases import cases
     from ragcli.evaluation.judging import Judged, from_cases, from_qrels
     from ragcli.evaluation.qrels import read_qrels
     from ragcli.evaluation.relevance import Collection
@@ -23,10 +23,9 @@ _HOMES = {
     "evaluate": "ragcli.evaluation.stage",
     "from_cases": "ragcli.evaluation.judging",
     "from_qrels": "ragcli.evaluation.judging",
-    "read_cases": "ragcli.evaluation.cases",
     "read_qrels": "ragcli.evaluation.qrels",
 }
 
-__all__ = ["Collection", "Judged", "cases", "evaluate", "from_cases", "from_qrels", "read_cases", "read_qrels"]
+__all__ = ["Collection", "Judged", "cases", "evaluate", "from_cases", "from_qrels", "read_qrels"]
 
 __getattr__, __dir__ = lazy(__name__, _HOMES)

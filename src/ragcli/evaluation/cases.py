@@ -7,10 +7,9 @@ alone, ``is_impossible`` and ``"answerable": false`` for questions that the docu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
-from ragcli.errors import InputError, UsageError
+from ragcli.errors import InputError
 from ragcli.jsonl import OnBad, objects
 from ragcli.questions import ID_KEYS, TEXT_KEYS
 from ragcli.questions import question as as_question
@@ -19,21 +18,6 @@ from ragcli.records import Case, Json
 _ANSWER_KEYS = ("answers", "answer")
 _SOURCE_KEYS = ("source", "document", "file")
 _HINT = 'A line is {"question": "…", "answers": ["…"], "source": "docs/a.md"}; source may be left out.'
-
-
-def read_cases(path: Path) -> list[Case]:
-    """Return the cases of a file.
-
-    Raises:
-        UsageError: the file cannot be read.
-        InputError: a line is no case, or two have the same id.
-    """
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    with stream:
-        return list(cases(stream, name=str(path)))
 
 
 def cases(stream: Iterable[bytes], *, name: str = "stdin", on_bad: OnBad | None = None) -> Iterator[Case]:

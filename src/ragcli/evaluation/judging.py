@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from ragcli.errors import InputError, UsageError
 from ragcli.evaluation.qrels import Qrels
@@ -14,7 +14,6 @@ from ragcli.records import Case
 from ragcli.report import Report
 
 Level = Literal["document", "chunk"]
-LEVELS: tuple[Level, ...] = get_args(Level)
 _SHOWN = 5
 
 
