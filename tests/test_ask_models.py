@@ -73,6 +73,18 @@ def test_the_same_model_says_the_same_in_process_and_at_its_endpoint(endpoint: d
         assert citation["quote"] in PUMP
 
 
+def test_a_pipe_and_a_table_give_the_same_answer_of_a_gguf_model(tmp_path: Path) -> None:
+    """With -t the rules are read before the search is done, and through a pipe after it."""
+    (tmp_path / "pump.txt").write_text(PUMP)
+    question, kb = "How long is the warranty of the pump?", ("-d", str(tmp_path / "db"), "-t", "kb")
+    indexed = run("embed", *kb, stdin=run("split", stdin=run("load", str(tmp_path / "pump.txt")).stdout).stdout)
+    assert indexed.returncode == 0, indexed.stderr
+    (searched,) = lines(run("ask", *kb, "-m", MODEL, *FEW, question).stdout)
+    (piped,) = lines(run("ask", "-m", MODEL, *FEW, stdin=run("query", *kb, "-k", "5", question).stdout).stdout)
+    assert {**searched, "seconds": 0} == {**piped, "seconds": 0}
+    assert searched["usage"]["prompt_tokens"] == searched["prompt"]["tokens"]
+
+
 def test_a_gguf_file_by_its_path_and_a_batch_with_one_too_long(endpoint: dict[str, str]) -> None:
     path = next(locate(MODEL).glob("*.gguf"))
     asked = b"".join(

@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ragcli.answering.evidence import gather, read_question
@@ -16,9 +18,10 @@ from ragcli.answering.fitting import Fitted, fit
 from ragcli.answering.prompt import Template
 from ragcli.answering.protocols import Asked, OnText, Reply
 from ragcli.answering.refusing import THRESHOLD, is_comparable, is_refusal, refusal, support
+from ragcli.answering.terms import Language, language
 from ragcli.errors import ModelError, RagcliError
 from ragcli.llms import estimate
-from ragcli.llms.protocols import LLM, Batching, Completion, ContextError, Message, Sampling
+from ragcli.llms.protocols import LLM, Ahead, Batching, Completion, ContextError, Message, Sampling
 from ragcli.llms.run import complete, concluded
 from ragcli.records import Hit, Json
 
@@ -55,6 +58,7 @@ class ModelAnswerer:
         self._template = replace(template, special=(*template.special, *llm.special))
         self._sampling = sampling or Sampling()
         self._verified = verified
+        self._first = threading.Lock()  # held from the first question on
 
     @property
     def name(self) -> str:
@@ -70,8 +74,21 @@ class ModelAnswerer:
         """Return what the model is told, cut to its window."""
         return self._fit(asked, self._room()).messages
 
+    def read_ahead(self, lang: Language) -> None:
+        """Let the model read what the prompts in a language begin with, before the first of them; once.
+
+        `reply` does it where nobody did, so that an answer is the same whether its question was known early or not: a
+        prompt that is read in other parts may be answered in other words.
+        """
+        if not self._first.acquire(blocking=False):
+            return
+        if isinstance(self.llm, Ahead) and (system := self._template.system_of(lang)) is not None:
+            with suppress(ModelError):  # it is said of the question that is asked
+                self.llm.read_ahead(system)
+
     def reply(self, asked: Asked, on_text: OnText | None = None) -> Reply:
         """Answer one question, or refuse."""
+        self.read_ahead(language(asked.question))
         prepared = self.prepare(asked)
         for attempt in range(_TRIES):
             if prepared.refused is not None:

@@ -26,6 +26,7 @@ from ragcli.llms.protocols import Message
 from ragcli.records import Hit
 
 _NONE: dict[Language, str] = {"zh": "（没有资料）", "en": "(no sources)"}
+_ANY: dict[Language, str] = {"zh": "问", "en": "?"}
 _PAGE: dict[Language, str] = {"zh": "第 {pages} 页", "en": "page {pages}"}
 _PAGES: dict[Language, str] = {"zh": "第 {pages} 页", "en": "pages {pages}"}
 
@@ -83,6 +84,13 @@ class Template:
         out += told
         out.append({"role": "user", "content": blocks["user"]})
         return out
+
+    def system_of(self, lang: Language) -> str | None:
+        """Return the system message of all questions in a language; None where a user's template makes each anew."""
+        if self.path is not None:
+            return None
+        first, *_ = self.messages(_ANY[lang], [])
+        return first["content"]
 
 
 def label(hit: Hit, lang: Language, special: Sequence[str] = ()) -> str:

@@ -197,7 +197,8 @@ def ask(
         done = _answered(resume)
         view = _view(as_table(format_) and not show_prompt, streams=llm != EXTRACTIVE)
         with leaving_at_once():
-            model = None if tooling.wanted else Opening(lambda: modelling.answerer(verified=verify))
+            first = questions[0] if questions and not show_prompt else None
+            model = None if tooling.wanted else Opening(lambda: _opened(modelling, verify, first))
             search = open_search(settings) if searched or agent else None
             found: Iterable[Result]
             if searched:
@@ -230,6 +231,17 @@ def ask(
             if keep is not None and keep.left_out:
                 note(f"ragcli ask: {keep.left_out} answers with problems are not in {save_sft}.")
     return _code(counts, strict)
+
+
+def _opened(modelling: Modelling, verified: int, first: str | None) -> Answerer:
+    """Return who answers, with the rules read in the language of the first question, where it is known."""
+    answerer = modelling.answerer(verified=verified)
+    read_ahead = getattr(answerer, "read_ahead", None)
+    if first is not None and read_ahead is not None:
+        from ragcli.answering.terms import language
+
+        read_ahead(language(first))
+    return answerer
 
 
 def _answered(resume: Path | None) -> Counter[str]:

@@ -12,6 +12,8 @@ import secrets
 import threading
 import time
 from collections.abc import Collection, Generator, Sequence
+from itertools import takewhile
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from ragcli.records import Json
 WINDOW = 8192  # tokens, where the model takes more and nobody asked for more: a long window costs memory
 _MOST_PARALLEL = 64
 _SILENT = -1
+_SMALL = 1 << 30  # bytes: such a model reads a system message while the first question is searched
 _SAMPLES, _BETWEEN = 4, 0.004  # of the machine's load, in seconds
 
 
@@ -66,6 +69,7 @@ class GgufLLM:
         self._parallel = max(1, min(parallel, _MOST_PARALLEL))
         self._window = min(window or WINDOW, header.window or WINDOW) if window is None else window
         self._special = header.special
+        self._bytes = path.stat().st_size
         self._key = secrets.token_hex(16)
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
@@ -83,6 +87,8 @@ class GgufLLM:
             params.cpuparams_batch.n_threads = threads
         if (layers := self._number("n_gpu_layers")) is not None:
             params.n_gpu_layers = layers
+        if not _has_gpu(xllamacpp):
+            params.fit_params = False  # it loads the model once more, to see what of it a GPU can hold
         if adapter is not None:
             if not adapter.is_file():
                 raise UsageError(f"--adapter {adapter}: there is no such file.")
@@ -172,6 +178,18 @@ class GgufLLM:
             yield rest
         return done
 
+    def read_ahead(self, system: str) -> None:
+        """Read a system message; see `ragcli.llms.protocols.Ahead`. A large model does not: it would take longer."""
+        if self._bytes > _SMALL:
+            return
+        rendered = []
+        for asked in "AB":
+            told: list[Message] = [{"role": "system", "content": system}, {"role": "user", "content": asked}]
+            rendered.append(str(self._ask("POST", "/apply-template", self._body(told, ()))["prompt"]))
+        same = sum(takewhile(bool, map(eq, *rendered)))  # characters, before those of the user
+        body = {"prompt": rendered[0][:same], "n_predict": 0, "cache_prompt": True}
+        self._server.handle_completions(body, lambda _: False)
+
     def close(self) -> None:
         """Give back the memory and the port."""
         self._server = None
@@ -207,6 +225,11 @@ class GgufLLM:
         if not isinstance(told, dict) or "error" in told:
             raise _error(self._name, told.get("error", told) if isinstance(told, dict) else told)
         return told
+
+
+def _has_gpu(library: Any) -> bool:
+    cpu = library.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_CPU
+    return any(device["type"] != cpu for device in library.get_device_info())
 
 
 def _threads() -> int | None:

@@ -171,4 +171,13 @@ class Batching(Protocol):
         ...
 
 
+@runtime_checkable
+class Ahead(Protocol):
+    """A model that can read what prompts begin with before the first of them is known."""
+
+    def read_ahead(self, system: str) -> None:
+        """Read a system message, so that prompts that begin with it are answered sooner; nothing is answered."""
+        ...
+
+
 Options = dict[str, Any]
