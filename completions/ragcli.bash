@@ -12,7 +12,7 @@ _ragcli() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat eval --help --version' -- "$cur"))
+    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat eval diagnose --help --version' -- "$cur"))
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -88,7 +88,7 @@ _ragcli() {
         --prune) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      words='--table -t --db -d --model -m --device --headings --no-headings --prune --report --skip-bad --quiet -q --help' ;;
+      words='--table -t --db -d --model -m --device --headings --no-headings --prune --again --report --skip-bad --quiet -q --help' ;;
     query)
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
@@ -193,6 +193,37 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--table -t --db -d --queries --qrels --measures -M --level --mode --depth --where --rerank --model -m --device --fail-under --baseline --run --per-query --skip-bad --format --help' ;;
+    diagnose)
+      case $prev in
+        --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --question) return ;;
+        --answer) return ;;
+        --source) return ;;
+        --docs) return ;;
+        --root) return ;;
+        --model|-m|--llm) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --mode) COMPREPLY=($(compgen -W "hybrid vector text" -- "$cur")); return ;;
+        -k|--top-k) return ;;
+        --where) return ;;
+        --expand) return ;;
+        --rerank) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --embed-model) return ;;
+        --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
+        --model-options) return ;;
+        --adapter) return ;;
+        --quantize) COMPREPLY=($(compgen -W "int8 int4" -- "$cur")); return ;;
+        --window) return ;;
+        --timeout) return ;;
+        --concurrency) return ;;
+        --temperature) return ;;
+        --seed) return ;;
+        --max-tokens) return ;;
+        --system) return ;;
+        --template) return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--table -t --db -d --question --answer --source --docs --root --model -m --llm --mode -k --top-k --where --expand --rerank --embed-model --device --model-options --adapter --quantize --window --timeout --concurrency --temperature --seed --max-tokens --system --template --tries --no-tries --skip-bad --format --help' ;;
   esac
   case $cur in
     -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;

@@ -184,10 +184,12 @@ class Writer:
         table: an open table.
         report: counts chunks_in, which is chunks_unchanged + chunks_repeated + chunks_written (+ what failed
             to be embedded), and chunks_replaced (removed: older text of the same sources).
+        again: embed what the table has, too.
     """
 
-    def __init__(self, table: Table, report: Report | None = None) -> None:
+    def __init__(self, table: Table, report: Report | None = None, *, again: bool = False) -> None:
         self.table = table
+        self._again = again
         self.report = report or Report("embed")
         table.ensure_text_index()
         self.arrived = Arrived()
@@ -207,7 +209,7 @@ class Writer:
             known = self._known.meets(chunk.id, made)
             if not self._seen.add(hash((chunk.id, made))):
                 self.report.count("chunks_repeated")
-            elif known and key not in self._given:
+            elif known and key not in self._given and not self._again:
                 self.report.count("chunks_unchanged")
             else:  # also where the same id came before with other content: the later one stays
                 self._given.add(key)

@@ -394,3 +394,48 @@ class Evaluation(Record):
     levels: Json
     settings: Json = field(default_factory=dict)
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis(Record):
+    """What became of the answer of one case on its way from the file to the reader.
+
+    ``lost_at`` is the first step that lost it, or None: ``gold`` (the case itself is doubtful), ``loaded``, ``split``,
+    ``embedded``, ``retrieved``, ``prompted`` or ``answered``; ``cause`` is a word for why, ``says`` a sentence with the
+    evidence. ``steps`` holds what was found of each step that was looked at (``status``: ok, warn, lost or skipped),
+    ``advice`` what may mend it: what, command, and what came of it where it was ``tried``.
+    """
+
+    type: ClassVar[str] = "diagnosis"
+
+    id: str
+    question: str
+    lost_at: str | None = None
+    cause: str = ""
+    says: str = ""
+    answers: list[str] = field(default_factory=list)
+    source: str | None = None
+    answer: str | None = None
+    refused: bool | None = None
+    steps: Json = field(default_factory=dict)
+    advice: list[Json] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnoses(Record):
+    """What became of the answers of many cases: the funnel.
+
+    ``left`` holds for each step how many answers came through it and all before it, ``causes`` how many were lost by
+    each step and cause, ``advice`` what may mend most of them, with the figures before and after where it was tried.
+    """
+
+    type: ClassVar[str] = "diagnoses"
+
+    questions: int
+    right: int
+    left: Json
+    causes: Json = field(default_factory=dict)
+    warnings: Json = field(default_factory=dict)
+    advice: list[Json] = field(default_factory=list)
+    settings: Json = field(default_factory=dict)
+    seconds: float = 0.0

@@ -50,6 +50,9 @@ def embed(
             "--prune", metavar="ROOT", help="Then remove chunks of files under ROOT that are gone; repeatable."
         ),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Embed what the table has, too: its vectors or full text are damaged.")
+    ] = False,
     report: ReportOption = None,
     skip_bad: SkipBadOption = False,
     quiet: QuietOption = False,
@@ -68,6 +71,8 @@ def embed(
 
     if prune and table is None:
         raise UsageError("--prune needs a table.", hint="Name it with -t.")
+    if again and table is None:
+        raise UsageError("--again needs a table.", hint="Name it with -t.")
     counts = stage_report("embed", report)
     stream = stdin("chunk records")
     if not quiet:
@@ -86,7 +91,7 @@ def embed(
         if table is None:
             _to_stdout(chunks, model, device, bool(headings), counts, progress)
         else:
-            _to_table(chunks, db, table, model, device, headings, counts, progress, prune or [])
+            _to_table(chunks, db, table, model, device, headings, counts, progress, prune or [], again=again)
     if table is not None and not quiet and (counts.counts["chunks_in"] or prune):
         _summary(db, table, counts)
     if counts.counts["chunks_truncated"] and not quiet:
@@ -144,8 +149,10 @@ def _to_table(
     counts: Report,
     progress: Progress,
     prune: list[str],
+    *,
+    again: bool,
 ) -> None:
-    arrived = _write(chunks, db, name, model, device, headings, counts, progress)
+    arrived = _write(chunks, db, name, model, device, headings, counts, progress, again=again)
     if prune:
         from ragcli.indexing import maintain
         from ragcli.indexing import prune as prune_table
@@ -180,6 +187,8 @@ def _write(
     headings: bool | None,
     counts: Report,
     progress: Progress,
+    *,
+    again: bool,
 ) -> Arrived | None:
     from ragcli.contract import check_contract, check_splitter
     from ragcli.embedding import open_embedder
@@ -201,7 +210,7 @@ def _write(
     if headings is None:
         headings = bool(opened.contract.get("headings"))
     check_contract(opened, {"model": embedder.contract, "headings": headings})
-    writer = Writer(opened, counts)
+    writer = Writer(opened, counts, again=again)
     checked = check_splitter(opened, progress.ahead(_after(first, chunks)))
     try:
         for vector in _vectors(writer.fresh(checked), embedder, headings, counts, progress):

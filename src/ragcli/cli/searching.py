@@ -15,7 +15,9 @@ from ragcli.questions import Question, question, read_questions
 from ragcli.records import THRESHOLD_KEY, Result
 
 if TYPE_CHECKING:
+    from ragcli.embedding import Embedder
     from ragcli.reranking import CrossEncoder
+    from ragcli.store import Table
 
 
 MOST_HITS = 100_000
@@ -70,8 +72,26 @@ def results(questions: Iterable[Question], settings: SearchSettings) -> Iterator
     return open_search(settings)(questions)
 
 
-def open_search(settings: SearchSettings) -> Search:
-    """Open what the search needs; return what searches, as often as it is called."""
+def open_embedder_of(table: Table, settings: SearchSettings) -> Embedder:
+    """Open the embedding model of a table, or the one that is named in its place.
+
+    Raises:
+        ModelError: it is not here or cannot be loaded.
+    """
+    from ragcli.embedding import open_embedder
+
+    show_log()
+    model = settings.model if settings.model is not None else str(table.contract["model"]["id"])
+    return open_embedder(model, device=settings.device.value, contract=table.contract["model"])
+
+
+def open_search(settings: SearchSettings, embedder: Embedder | None = None) -> Search:
+    """Open what the search needs; return what searches, as often as it is called.
+
+    Args:
+        settings: the flags.
+        embedder: the table's model, where it is open already.
+    """
     if not 1 <= settings.k <= MOST_HITS:
         raise UsageError(f"-k is {settings.k}; it must be from 1 to {MOST_HITS}.")
     import_lance()
@@ -79,13 +99,10 @@ def open_search(settings: SearchSettings) -> Search:
     from ragcli.store import Table
 
     table = Table.open(settings.db, settings.table)
-    embedder = None
-    if settings.mode is not SearchMode.text:
-        from ragcli.embedding import open_embedder
-
-        show_log()
-        model = settings.model if settings.model is not None else str(table.contract["model"]["id"])
-        embedder = open_embedder(model, device=settings.device.value, contract=table.contract["model"])
+    if settings.mode is SearchMode.text:
+        embedder = None
+    elif embedder is None:
+        embedder = open_embedder_of(table, settings)
     reranker: CrossEncoder | None = None
     if settings.rerank is not None:
         from ragcli.models import resolve

@@ -21,6 +21,7 @@ _POINT = re.compile(r"(?<=\d)[.．](?=\d)")
 _THOUSANDS = re.compile(r"(?<=\d)[,，](?=\d{3}(?!\d))")
 _A_POINT, _NOTHING, _GAP = "\x01", "\x02", "\0"
 _BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])\0+(?=[a-z0-9])")
+_DIGITS, _UNITS = frozenset("〇零一二两三四五六七八九"), frozenset("十百千万亿")
 _DECIMAL = re.compile(r"\d\.\d")
 
 
@@ -99,9 +100,24 @@ def _is_edge(text: str, at: int) -> bool:
     before, after = text[at - 1], text[at]
     if before.isdigit() and after.isdigit():
         return False
+    if _is_numeral(before) and _is_numeral(after) and _is_within_number(text, at):
+        return False
     if "." in (before, after) and _DECIMAL.search(text, max(at - 2, 0), at + 2):
         return False
     return not (_is_letter(before) and _is_letter(after))
+
+
+def _is_numeral(char: str) -> bool:
+    return char in _DIGITS or char in _UNITS
+
+
+def _is_within_number(text: str, at: int) -> bool:
+    """Whether a Chinese number goes on at a place: 十三 and 二〇一三 do, 统一三国 does not."""
+    before, after = text[at - 1], text[at]
+    if before in _DIGITS and after in _DIGITS:
+        beside = text[max(at - 2, 0) : at - 1] + text[at + 1 : at + 2]
+        return any(char in _DIGITS for char in beside)
+    return before != after or before in _DIGITS
 
 
 def _is_letter(char: str) -> bool:

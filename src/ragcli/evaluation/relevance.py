@@ -23,6 +23,7 @@ class Piece:
 
     id: str
     document: str
+    document_id: str
     text: str  # header included; empty where texts were not asked for
 
 
@@ -46,7 +47,7 @@ class Collection:
             if owners.setdefault(document, row["document_id"]) != row["document_id"]:
                 self.ambiguous.add(document)
             text = "\n".join(filter(None, (row["header"], row["text"]))) if texts else ""
-            self.pieces.append(Piece(id=row["id"], document=document, text=text))
+            self.pieces.append(Piece(id=row["id"], document=document, document_id=row["document_id"], text=text))
             names.append((row["source"], document, row["document_id"]))
         self.documents = set(owners)
         self._by_name: dict[str, list[int]] = defaultdict(list)
