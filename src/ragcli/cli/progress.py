@@ -37,16 +37,19 @@ class Progress:
         what: the verb in front of the bar.
         quiet: show nothing.
         passed: returns how many items were done without work, which counts as done and not in the rate.
+        total: how many items there will be, where that is known from the start.
     """
 
-    def __init__(self, what: str, *, quiet: bool = False, passed: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self, what: str, *, quiet: bool = False, passed: Callable[[], int] = lambda: 0, total: int = 0
+    ) -> None:
         self._passed = passed
         self._what = what
         shown = not quiet and sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._bar: Any = None
         self._task: Any = None
         self._shown = shown
-        self._total = 0
+        self._total = total
         self._done = 0
         self._last = 0.0
 

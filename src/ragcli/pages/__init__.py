@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ragcli.pages.skeleton import (
         Cell,
         Column,
+        Given,
         bullets,
         details,
         facts,
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 _CHARTS = ("Bar", "Mark", "Point", "bars", "differences", "intervals", "scatter")
 _HTML = ("Html", "element", "fragment")
 _PAGE = (
-    "Cell", "Column", "bullets", "details", "facts", "figure", "notice", "page", "paragraph", "section", "table",
-    "write_page",
+    "Cell", "Column", "Given", "bullets", "details", "facts", "figure", "notice", "page", "paragraph", "section",
+    "table", "write_page",
 )  # fmt: skip
 _HOMES = {
     **dict.fromkeys(_CHARTS, "ragcli.pages.charts"),
@@ -48,8 +49,8 @@ _HOMES = {
 __all__ = [  # noqa: RUF022 - by module
     "Bar", "Mark", "Point", "bars", "differences", "intervals", "scatter",
     "Html", "element", "fragment",
-    "Cell", "Column", "bullets", "details", "facts", "figure", "notice", "page", "paragraph", "section", "table",
-    "write_page",
+    "Cell", "Column", "Given", "bullets", "details", "facts", "figure", "notice", "page", "paragraph", "section",
+    "table", "write_page",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy(__name__, _HOMES)

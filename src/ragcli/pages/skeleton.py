@@ -45,6 +45,9 @@ class Cell:
     key: float | str
 
 
+Given = Cell | Part | float | None  # what a table takes as a cell
+
+
 def page(title: str, *parts: Part, lead: str | None = None, language: str = "en") -> str:
     """Return a whole page.
 
@@ -130,7 +133,7 @@ def figure(title: str, *parts: Part | None, explained: str | None = None) -> Htm
 
 def table(
     columns: Sequence[Column],
-    rows: Iterable[Sequence[Cell | Part | float | None]],
+    rows: Iterable[Sequence[Given]],
     *,
     caption: str,
     strong: Iterable[int] = (),
@@ -168,7 +171,7 @@ def _class(column: Column) -> str | None:
     return "number" if column.number else "wide" if column.wide else None
 
 
-def _cell(column: Column, given: Cell | Part | float | None, at: int) -> Html:
+def _cell(column: Column, given: Given, at: int) -> Html:
     shown = given.shown if isinstance(given, Cell) else given
     key = given.key if isinstance(given, Cell) else None
     text = shown if isinstance(shown, Html) else escaped("–" if shown is None else str(shown))
