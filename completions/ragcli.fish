@@ -196,5 +196,8 @@ complete -c ragcli -n '__fish_seen_subcommand_from eval' -l fail-under -x -d 'Ex
 complete -c ragcli -n '__fish_seen_subcommand_from eval' -l baseline -x -d 'Exit code 4 where it is worse than this evaluation was'
 complete -c ragcli -n '__fish_seen_subcommand_from eval' -l run -x -d 'Write what was found in TREC\'s form'
 complete -c ragcli -n '__fish_seen_subcommand_from eval' -l per-query -x -d 'Write each question\'s values, as JSON Lines'
+complete -c ragcli -n '__fish_seen_subcommand_from eval' -l html -x -d 'Write a page to read in a browser, offline'
+complete -c ragcli -n '__fish_seen_subcommand_from eval' -l compare -x -d 'Compare models, splitters, modes and rerankers'
+complete -c ragcli -n '__fish_seen_subcommand_from eval' -l work -x -d 'With --compare: keeps each stage'
 complete -c ragcli -n '__fish_seen_subcommand_from eval' -l skip-bad -d 'Go on past bad lines of stdin'
 complete -c ragcli -n '__fish_seen_subcommand_from eval' -l format -x -a 'jsonl table' -d 'jsonl for programs, table for people (default on a terminal)'

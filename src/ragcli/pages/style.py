@@ -28,7 +28,8 @@ code { font-family: ui-monospace, "SF Mono", Consolas, monospace; font-size: .92
 .note { background: var(--note); border-color: var(--a); } .good { background: var(--good); border-color: var(--c); }
 .warning { background: var(--warning); border-color: var(--b); }
 .bad { background: var(--bad); border-color: #d03b2f; }
-.heading { display: block; } .note p, .good p, .warning p, .bad p, .warning ul, .bad ul { max-width: none; margin: .25rem 0; }
+.heading { display: block; }
+.note p, .good p, .warning p, .bad p, .warning ul, .bad ul { max-width: none; margin: .25rem 0; }
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: .4rem 1.5rem;
   margin: 1rem 0; }
 .facts dt { font-size: .85rem; } .facts dd { margin: 0; }

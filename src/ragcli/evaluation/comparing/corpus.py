@@ -7,7 +7,6 @@ a digest of their ids: the same ones in any order and on any machine. They are t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -154,6 +153,11 @@ def _left_out(grid: Grid) -> list[Path]:
     return [path for path in (grid.path, grid.cases, grid.queries, grid.qrels) if path is not None]
 
 
+def _places(grid: Grid) -> dict[str, str]:
+    """Return the paths of the documents, and how they are written in the file."""
+    return {str(grid.folder / Path(one).expanduser()): one for one in grid.inputs if not _URL.match(one)}
+
+
 def _files(grid: Grid) -> Json:
     """Return what decides the documents: the files with their digests, and how they are loaded."""
     from ragcli.loading.discovery import Discovery
@@ -164,43 +168,43 @@ def _files(grid: Grid) -> Json:
         include=(), exclude=(), gitignore=True, hidden=False, report=Report("load", keep=False), outputs=_left_out(grid)
     )
     found = {}
-    for given in grid.inputs:
-        for one in finder.find(grid.folder / Path(given).expanduser()):
+    places = _places(grid)
+    for place in places:
+        for one in finder.find(place):
+            name = _named(one.name, places)
             try:
-                found[one.name] = file_digest(Path(one.path)) if one.lost is None and one.regular else str(one.lost)
+                found[name] = file_digest(Path(one.path)) if one.lost is None and one.regular else str(one.lost)
             except OSError as error:
-                found[one.name] = str(error)
+                found[name] = str(error.strerror)
     return {"inputs": list(grid.inputs), "how": how(Options()), "files": found}
 
 
 def _load(grid: Grid, path: Path, work: Work, watch: Watch) -> Json:
     from ragcli.loading import load
 
-    places = {str(grid.folder / Path(one).expanduser()): one for one in grid.inputs if not _URL.match(one)}
+    places = _places(grid)
     inputs = [one if _URL.match(one) else str(grid.folder / Path(one).expanduser()) for one in grid.inputs]
     counts = Report("load")
     total = 0
     with work.writing(path) as temporary, temporary.open("wb") as stream, watch("loading documents") as advance:
         for document in load(inputs, outputs=_left_out(grid), report=counts):
-            stream.write(dumps(_named(document, places).to_dict()) + b"\n")
+            source = _named(document.source, places)
+            if source != document.source:
+                document = replace(document, source=source, id=content_id(source, document.text))
+            stream.write(dumps(document.to_dict()) + b"\n")
             total += 1
             advance(1)
-    losses = [loss for loss in counts.losses if loss["kind"] in _SAID]
+    losses = [{**loss, "source": _named(loss["source"], places)} for loss in counts.losses if loss["kind"] in _SAID]
     return {"documents": total, "digest": file_digest(path), "losses": losses, "counts": dict(counts.counts)}
 
 
-def _named(document: Document, places: dict[str, str]) -> Document:
-    """Return a document as if it had been loaded where the grid's file lies, so that its name is the same anywhere."""
+def _named(source: str, places: dict[str, str]) -> str:
+    """Return what a source is called where the grid's file lies, so that its name is the same wherever one stands."""
     for place, given in places.items():
-        start = Path(place).as_posix()
-        rest = document.source.removeprefix(start)
-        if rest != document.source and rest[:1] in ("", "/", "#"):
-            source = Path(given).as_posix() + rest
-            if given.startswith("~") or os.path.isabs(given):  # noqa: PTH117
-                return document
-            source = source.removeprefix("./")
-            return replace(document, source=source, id=content_id(source, document.text))
-    return document
+        rest = source.removeprefix(Path(place).as_posix())
+        if rest != source and rest[:1] in ("", "/", "#") and not given.startswith("~"):
+            return Path(given).as_posix() + rest
+    return source
 
 
 class _Names:

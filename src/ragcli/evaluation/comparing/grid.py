@@ -145,13 +145,13 @@ class _Reader:
         sample = self.values.get("sample")
         if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int) or sample < 1):
             raise self.wrong("sample", f"it must be a whole number of documents, at least 1, not {sample!r}.")
-        modes = self._choices("modes", list(get_args(Mode)), list(get_args(Mode)))
+        modes = self._choices("modes", list(get_args(Mode)), ["vector", "hybrid"])
         splitters = self._splitters()
         models = self._models("models", ["builtin"]) if set(modes) != {"text"} or "models" in self.values else []
         return Grid(
             path=self.path, inputs=inputs, cases=cases, queries=queries, qrels=qrels,
             models=[None if one == "builtin" else one for one in models], splitters=splitters,
-            modes=[mode for mode in get_args(Mode) if mode in modes and mode != "text"],
+            modes=["vector" if mode == "vector" else "hybrid" for mode in modes if mode != "text"],
             rerankers=self._rerankers(), sample=sample, measures=measures, level=level, shown=self.shown,
         )  # fmt: skip
 

@@ -198,6 +198,7 @@ def _index(chunks: Chunks, model: Model | None, work: Work, key: str, advance: A
         # What a killed run embedded and did not commit was embedded twice, and is no part of what a table costs.
         out["seconds"] = cost["seconds"] * min(1.0, rows / max(1.0, cost["texts"]))
         out["truncated"] = int(cost["truncated"])
+        out["embedded"] = int(cost["texts"])
         if cost["embedding"] > 0:
             out["chunks_a_second"] = cost["texts"] / cost["embedding"]
             out["characters_a_second"] = cost["characters"] / cost["embedding"]

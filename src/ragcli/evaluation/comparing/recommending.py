@@ -127,7 +127,7 @@ def _why(row: Row, best: Row, measured: Sequence[Row], alike: Sequence[Row], mea
     else:
         out.append(
             f"{len(alike) - 1} of the {len(measured) - 1} other rows cannot be told from it on these questions,"
-            " and none of them is cheaper."
+            " and none of them is cheaper by more than timings vary."
         )
     return out
 
@@ -153,9 +153,10 @@ def _price(row: Row) -> str:
     needs = ("It needs no model", "It needs an embedding model", "It needs a reranker")[row.level_of_cost]
     table = row.indexed
     speed = f", at {table.chunks_a_second:.1f} chunks a second" if table.chunks_a_second else ""
+    without = " (without vectors, which ragcli embed makes all the same)" if row.mode == "text" else ""
     return (
         f"{needs}: a question takes {_ms(row.latency.p50)} (median; 95 % within {_ms(row.latency.p95)}), a chunk"
-        f" {table.bytes / max(1, table.chunks):,.0f} bytes, and indexing took {table.seconds:.1f} s{speed}."
+        f" {table.bytes / max(1, table.chunks):,.0f} bytes, and indexing took {table.seconds:.1f} s{speed}{without}."
     )
 
 

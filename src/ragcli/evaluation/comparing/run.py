@@ -203,9 +203,10 @@ class _Run:
         )
         for row in measured:
             row.against_best, row.against_text = to_best.get(row.number), to_text.get(row.number)
+        advice = recommend(self.rows, best, main, self.grid.level, corpus)
         return Compared(
-            grid=self.grid, corpus=corpus, rows=self.rows, best=best,
-            advice=recommend(self.rows, best, main, self.grid.level, corpus), reused=self.work.reused, made=self.work.made,
+            grid=self.grid, corpus=corpus, rows=self.rows, best=best, advice=advice,
+            reused=self.work.reused, made=self.work.made,
         )  # fmt: skip
 
 
