@@ -403,7 +403,9 @@ class ComparisonRow(Record):
 
     ``measures`` and ``values`` are as in an evaluation's level, ``queries`` the ids of its questions. ``latency`` is of
     single questions, with their embedding. ``against_best`` and ``against_text`` say how the row differs from the row
-    ``than``, and whether by more than chance. A row that failed has an ``error``, and nothing was measured.
+    ``than``, and whether by more than chance. ``unheld`` counts cases whose answers no single chunk holds;
+    ``truncated`` the chunks, questions and hits that models did not read to the end. A row that failed has an
+    ``error``, and nothing was measured.
     """
 
     type: ClassVar[str] = "comparison"
@@ -427,6 +429,7 @@ class ComparisonRow(Record):
     against_best: Json | None = None
     against_text: Json | None = None
     unheld: int = 0
+    truncated: Json = field(default_factory=dict)
     queries: list[str] = field(default_factory=list)
     values: Json = field(default_factory=dict)
 

@@ -27,7 +27,10 @@ def show(made: Compared) -> None:
     columns = _COLUMNS if console.width >= _WIDE else _COLUMNS[:4]
     for name in (measure, *columns):
         grid.add_column(name, justify="right", no_wrap=True)
-    measured = sorted((row for row in made.rows if not row.failed), key=lambda row: -row.intervals[measure].value)
+    measured = sorted(
+        (row for row in made.rows if not row.failed),
+        key=lambda row: (-row.intervals[measure].value, row is not made.best),
+    )
     for row in measured:
         grid.add_row(*_cells(row, measure)[: 3 + len(columns)], style="green" if row is made.advice.row else None)
     console.print(grid)

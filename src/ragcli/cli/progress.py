@@ -54,6 +54,8 @@ class Progress:
         self._last = 0.0
 
     def __enter__(self) -> Progress:
+        if self._total:
+            self._refresh()
         return self
 
     def __exit__(
@@ -110,7 +112,7 @@ class Progress:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self._task = self._bar.add_task(self._what, total=None, rate="")
+            self._task = self._bar.add_task(self._what, total=self._total or None, rate="")
             self._began = time.monotonic()
             self._bar.start()
         self._update()

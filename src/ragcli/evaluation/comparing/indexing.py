@@ -222,32 +222,38 @@ def _bytes(table: Table) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def questions_once(questions: Sequence[Question], key: str, model: Model, work: Work, watch: Watch) -> Array:
-    """Return the vectors (n, dimension) of the questions, embedded or kept.
+def questions_once(
+    questions: Sequence[Question], key: str, model: Model, work: Work, watch: Watch
+) -> tuple[Array, int]:
+    """Return the vectors (n, dimension) of the questions, embedded or kept, and how many the model did not read whole.
 
     Raises:
         RagcliError: the model fails.
     """
-    path = work.path("questions", f"{key_of('questions', key, model.hash)}.npy")
-    if path.is_file():
+    made_from = key_of("questions", key, model.hash)
+    path = work.path("questions", f"{made_from}.npy")
+    kept = work.kept("questions", made_from)
+    if kept is not None:
         try:
             found = np.load(path, allow_pickle=False)
             if found.shape == (len(questions), model.contract["dimension"]):
-                work.reused += 1
-                return found  # type: ignore[no-any-return]
+                return found, kept["truncated"]
         except (OSError, ValueError):
             pass
     timed = Timed(model)
     parts = []
+    longer: list[int] = []
     with watch(f"embedding questions, {model.shown}", len(questions)) as advance:
         for some in _batches(questions):
-            parts.append(timed.encode([one.text for one in some], "query"))
+            parts.append(
+                timed.encode([one.text for one in some], "query", on_truncated=lambda place, lost: longer.append(place))
+            )
             advance(len(some))
     made = np.concatenate(parts)
     with work.writing(path) as temporary, temporary.open("wb") as stream:
         np.save(stream, made)
-    work.made += 1
-    return made
+    work.keep("questions", made_from, {"truncated": len(longer)})
+    return made, len(longer)
 
 
 def _batches(questions: Sequence[Question]) -> Iterator[Sequence[Question]]:

@@ -164,13 +164,17 @@ class Rerankers:
 
 
 class Guarded:
-    """A reranker whose errors are the comparison's, and that counts what it did not read."""
+    """A reranker whose errors are the comparison's, and that counts what it did not read to the end."""
 
     def __init__(self, name: str, open_: Callable[[], CrossEncoder]) -> None:
         self._name, self._open = name, open_
+        self.truncated = 0
 
     def score(self, question: str, texts: Sequence[str]) -> list[float]:
         """Return what the reranker does."""
         made = self._open()
         with foreign_errors(self._name):
-            return made.score(question, texts)
+            before = made.truncated
+            scores = made.score(question, texts)
+        self.truncated += made.truncated - before
+        return scores

@@ -70,7 +70,7 @@ def _ordered(made: Compared) -> list[Row]:
     """Return the rows that were measured, best first."""
     measure = made.grid.measures[0]
     measured = [row for row in made.rows if not row.failed]
-    return sorted(measured, key=lambda row: (-row.intervals[measure].value, row.number))
+    return sorted(measured, key=lambda row: (-row.intervals[measure].value, row is not made.best, row.number))
 
 
 def _kind(row: Row) -> int:

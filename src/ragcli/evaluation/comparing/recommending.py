@@ -65,13 +65,6 @@ class Advice:
         )
 
 
-def cost(row: Row) -> tuple[float, ...]:
-    """Return what a measured row costs, so that cheaper ones come first."""
-    assert row.latency is not None
-    assert row.indexed is not None
-    return (row.level_of_cost, row.latency.p50, row.indexed.bytes, row.number)
-
-
 def choose(rows: Sequence[Row], measure: str) -> Row:
     """Return the cheapest of rows that cannot be told apart."""
     level = min(row.level_of_cost for row in rows)
@@ -125,9 +118,13 @@ def _why(row: Row, best: Row, measured: Sequence[Row], alike: Sequence[Row], mea
         out.append(f"All {worse} other rows are worse by more than chance." if worse > 1 else
                    "The other row is worse by more than chance.")  # fmt: skip
     else:
+        others, which = len(measured) - 1, len(alike) - 1
+        some = (
+            f"{which} of the {others} other rows cannot" if which < others else f"None of the {others} other rows can"
+        )
         out.append(
-            f"{len(alike) - 1} of the {len(measured) - 1} other rows cannot be told from it on these questions,"
-            " and none of them is cheaper by more than timings vary."
+            f"{some if others > 1 else 'The other row cannot'} be told from it on these questions, and none that"
+            " cannot is cheaper by more than timings vary."
         )
     return out
 
@@ -223,10 +220,22 @@ def _warnings(
         said = ", ".join(f"{count} with {name}" for name, count in cut.items())
         count = "they count as not found" if level == "chunk" else "at the level of documents that does not count"
         out.append(f"Answers that a document holds and no single chunk of it: {said}; {count}.")
+    out += _truncated(measured)
     failed = len(rows) - len(measured)
     if failed:
         out.append(f"{failed} of {len(rows)} rows failed, and nothing is known of them.")
     return out
+
+
+def _truncated(measured: Sequence[Row]) -> list[str]:
+    """Say what models did not read to the end, once for each model."""
+    said: dict[str, None] = {}
+    for row in measured:
+        for what, count in row.truncated.items():
+            model = row.reranker if what == "hits" else row.model
+            of = f" of {row.splitter.name}" if what == "chunks" else f" of {row.name}" if what == "hits" else ""
+            said[f"{count} {what}{of} are longer than {model} reads, which knows only their beginning."] = None
+    return list(said)
 
 
 def _commands(row: Row) -> list[str]:

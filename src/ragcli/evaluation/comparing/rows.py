@@ -33,6 +33,7 @@ class Row:
         values: measure -> the value of each question, in their order.
         intervals: measure -> the mean with its interval.
         unheld: how many cases' answers no single chunk of the splitter holds.
+        truncated: what its models did not read to the end: chunks, questions, hits.
         against_best: how it differs from the best row.
         against_text: how it differs from full text with the same splitter.
     """
@@ -48,6 +49,7 @@ class Row:
     values: Mapping[str, Sequence[float]] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     unheld: int = 0
+    truncated: dict[str, int] = field(default_factory=dict)
     against_best: Difference | None = None
     against_text: Difference | None = None
 
@@ -92,7 +94,6 @@ class Row:
                 "embedding": {
                     "chunks_per_second": _few(table.chunks_a_second),
                     "characters_per_second": _few(table.characters_a_second),
-                    "truncated": table.truncated,
                 } if table.chunks_a_second is not None else None,
             }  # fmt: skip
         return ComparisonRow(
@@ -112,6 +113,7 @@ class Row:
             against_best=self.against_best.to_json() if self.against_best else None,
             against_text=self.against_text.to_json() if self.against_text else None,
             unheld=self.unheld,
+            truncated=self.truncated,
             **shown,
         )  # fmt: skip
 

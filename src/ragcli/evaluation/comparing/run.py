@@ -12,7 +12,7 @@ from ragcli.evaluation.comparing.differences import against
 from ragcli.evaluation.comparing.grid import Grid, Splitter
 from ragcli.evaluation.comparing.indexing import Chunks, Indexed, index_once, questions_once, split_once
 from ragcli.evaluation.comparing.models import Array, Guarded, Model, Rerankers
-from ragcli.evaluation.comparing.recommending import Advice, cost, recommend
+from ragcli.evaluation.comparing.recommending import Advice, choose, recommend
 from ragcli.evaluation.comparing.rows import Row
 from ragcli.evaluation.comparing.searching import Found, search_once
 from ragcli.evaluation.comparing.watching import Watch, silent
@@ -89,6 +89,8 @@ class _Run:
         ]
         self.rerankers = Rerankers(device)
         self.rows = self._rows()
+        self.steps = len(grid.splitters) * (2 + len(self.models)) + len(self.models) + len(self.rows) + 1
+        self.step = 0
         self.gold: dict[str, tuple[Qrels, int]] = {}  # of each splitter, with how many cases no chunk answers
 
     def _rows(self) -> list[Row]:
@@ -107,13 +109,19 @@ class _Run:
                     )  # fmt: skip
         return rows
 
+    def _watch(self) -> Watch:
+        """Return what is told the next step, with its number; steps that were kept are passed over."""
+        self.step += 1
+        number = f"{self.step}/{self.steps}"
+        return lambda what, total=None: self.watch(f"{number} {what}", total)
+
     def compared(self, asked: Asked) -> Compared:
-        corpus = prepare(self.grid, asked, self.work, self.report, self.watch)
+        corpus = prepare(self.grid, asked, self.work, self.report, self._watch())
         cut: dict[Splitter, Chunks] = {}
         for splitter in self.grid.splitters:
             rows = [row for row in self.rows if row.splitter == splitter]
             with self._failing(rows):
-                cut[splitter] = split_once(corpus, splitter, self.work, self.watch)
+                cut[splitter] = split_once(corpus, splitter, self.work, self._watch())
         for model in (None, *self.models):
             shown = None if model is None else model.shown
             tables: dict[Splitter, Indexed] = {}
@@ -121,7 +129,7 @@ class _Run:
                 rows = [row for row in self.rows if row.splitter == splitter and row.model == shown]
                 what = f"indexing, {shown or 'full text'}, {splitter.name}"
                 with self._failing(rows):
-                    tables[splitter] = index_once(chunks, model, self.work, what, self.watch)
+                    tables[splitter] = index_once(chunks, model, self.work, what, self._watch())
             self._search(corpus, asked, model, [row for row in self.rows if row.model == shown], tables)
             if model is not None:
                 model.close()
@@ -137,9 +145,10 @@ class _Run:
         rows = [row for row in rows if not row.failed]
         key = key_of("asked", asked.key, [one.id for one in corpus.questions])
         vectors: Array | None = None
+        longer = 0
         if model is not None and rows:
             with self._failing(rows):
-                vectors = questions_once(corpus.questions, key, model, self.work, self.watch)
+                vectors, longer = questions_once(corpus.questions, key, model, self.work, self._watch())
         for name in self.grid.rerankers:
             shown = None if name is None else self.grid.shown.get(name, name)
             for row in rows:
@@ -148,9 +157,11 @@ class _Run:
                 with self._failing([row]):
                     row.indexed = tables[row.splitter]
                     found = search_once(
-                        corpus.questions, key, row.indexed, row.mode, self.work, f"searching, {row.name}", self.watch,
-                        model=model, vectors=vectors, reranker=self._reranker(name),
+                        corpus.questions, key, row.indexed, row.mode, self.work, f"searching, {row.name}",
+                        self._watch(), model=model, vectors=vectors, reranker=self._reranker(name),
                     )  # fmt: skip
+                    cut = {"chunks": row.indexed.truncated, "questions": longer, "hits": found.truncated}
+                    row.truncated = {what: count for what, count in cut.items() if count}
                     self._measure(corpus, asked, row, found)
 
     def _reranker(self, name: str | None) -> tuple[str, Guarded] | None:
@@ -189,7 +200,8 @@ class _Run:
         if not measured:
             raise RagcliError("no row of the comparison could be measured; see above.")
         main = self.grid.measures[0]
-        best = min(measured, key=lambda row: (-round(row.intervals[main].value, DIGITS), cost(row)))
+        highest = max(round(row.intervals[main].value, DIGITS) for row in measured)
+        best = choose([row for row in measured if round(row.intervals[main].value, DIGITS) == highest], main)
         values = {row.number: row.values[main] for row in measured}
         texts = {row.splitter: row.number for row in measured if row.mode == "text" and row.reranker is None}
         to_best = against(values, {row.number: best.number for row in measured if row is not best})

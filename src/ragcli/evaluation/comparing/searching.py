@@ -38,10 +38,11 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a row found: level -> question -> names; and how quickly."""
+    """What a row found: level -> question -> names; how quickly; and how many hits the reranker read in part."""
 
     rankings: dict[Level, Ranking]
     latency: Latency
+    truncated: int
 
 
 def search_once(
@@ -90,6 +91,7 @@ def search_once(
             for result in found:
                 chunks[result.id], documents[result.id] = of_hits(result.hits)
                 advance(1)
+            truncated = scorer.truncated if scorer is not None else 0
             latency = _latency(questions, table, mode, model.open() if model is not None else None, scorer)
         kept = work.keep(
             "rows",
@@ -97,10 +99,15 @@ def search_once(
             {
                 "chunk": chunks,
                 "document": documents,
+                "truncated": truncated,
                 "latency": {"p50": latency.p50, "p95": latency.p95, "questions": latency.questions},
             },
         )
-    return Found(rankings={"document": kept["document"], "chunk": kept["chunk"]}, latency=Latency(**kept["latency"]))
+    return Found(
+        rankings={"document": kept["document"], "chunk": kept["chunk"]},
+        latency=Latency(**kept["latency"]),
+        truncated=kept["truncated"],
+    )
 
 
 def _latency(
