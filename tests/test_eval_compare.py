@@ -15,14 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import DATA, RAGCLI, environment, jsonl, lines, run
+from conftest import DATA, RAGCLI, ROOT, environment, jsonl, lines, run
+from ragcli.config import parse
 from ragcli.evaluation.comparing.differences import against, can_show, smallest_seen
-from ragcli.evaluation.comparing.grid import Splitter
+from ragcli.evaluation.comparing.grid import Splitter, read_grid
 from ragcli.evaluation.comparing.indexing import Indexed
 from ragcli.evaluation.comparing.recommending import choose
 from ragcli.evaluation.comparing.rows import Row
 from ragcli.evaluation.comparing.searching import Latency
 from ragcli.evaluation.statistics import Interval, paired
+from ragcli.models import resolve
 from test_pages import check
 
 SAMPLE = DATA / "cmrc_sample"
@@ -56,8 +58,6 @@ def put(folder: Path, grid: str = GRID) -> Path:
 
 def model(folder: Path, graph: bytes) -> None:
     """Write a model's folder with another graph than the built-in one's."""
-    from ragcli.models import resolve
-
     shutil.copytree(resolve().path, folder, ignore=shutil.ignore_patterns("*.safetensors", "ragcli.json", "*.onnx"))
     config = json.loads((folder / "config.json").read_bytes())
     (folder / "config.json").write_text(json.dumps({**config, "hidden_size": 16}))
@@ -495,6 +495,47 @@ def test_a_plain_evaluation_as_a_page(made):
     assert f"{value:.4f}" in said and "No measure fell by more than chance makes." in said
     done = run(*args, "--html", "nowhere/page.html", cwd=folder)
     assert done.returncode == 2 and b"--html nowhere/page.html cannot be written" in done.stderr
+
+
+def test_the_files_in_the_documentation_are_read(tmp_path):
+    """Each grid of docs/eval.md, with documents and questions that are here, asks for nothing that is not known."""
+    import re
+
+    found = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "eval.md").read_text(), re.DOTALL)
+    assert len(found) == 2
+    for text in found:
+        values = parse(Path("eval.md"), text.encode())
+        for one in [*values["documents"], *(name for name in values["models"] if name.startswith("models/"))]:
+            place = tmp_path / one
+            if one.startswith("models/"):
+                model(place, b"")
+            elif place.suffix:
+                place.write_text("保修期为二十四个月。")
+            else:
+                place.mkdir(exist_ok=True)
+        (tmp_path / values["cases"]).write_bytes(jsonl(*CASES))
+        (tmp_path / "grid.toml").write_text(re.sub(r'"BAAI/[^"]*", |, "BAAI/[^"]*"', "", text))
+        grid = read_grid(tmp_path / "grid.toml")
+        assert grid.sample == values["sample"] and len(grid.splitters) == len(values["splitters"])
+        assert set(grid.modes) == {"vector", "hybrid"} and grid.measures[0] == "nDCG@10"
+
+
+def test_no_row_is_recommended_where_none_finds_anything(tmp_path):
+    put(tmp_path, 'documents = "corpus.jsonl"\ncases = "few.jsonl"\nmodes = "text"\n')
+    (tmp_path / "few.jsonl").write_bytes(jsonl({"question": "火星上的保修期多久？", "answers": ["没有这样的话"]}))
+    records, _ = compare(tmp_path, "--html", "report.html")
+    assert records[-1]["row"] is None and records[-1]["text"].startswith("No row finds") and not records[-1]["commands"]
+    check((tmp_path / "report.html").read_text())
+
+
+def test_what_is_kept_and_damaged_is_made_anew(tmp_path):
+    put(tmp_path, 'documents = "corpus.jsonl"\ncases = "cases.jsonl"\nmodes = "text"\n')
+    records, _ = compare(tmp_path)
+    for path in (tmp_path / "work").rglob("*.json"):
+        path.write_bytes(b"{}" if path.parent.name == "rows" else b"half a rec")
+    again, said = compare(tmp_path)
+    assert "taken from there" not in said
+    assert [row["values"] for row in again[:-1]] == [row["values"] for row in records[:-1]]
 
 
 def row(number: int, mode: str, value: float, seconds: float, bytes_: int = 1000, reranker: str | None = None) -> Row:

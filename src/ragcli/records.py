@@ -438,13 +438,14 @@ class ComparisonRow(Record):
 class Recommendation(Record):
     """What a comparison says to take: a row, why, what else may be wanted, and what its questions cannot say.
 
+    ``row`` is None where no row finds anything; ``best`` is the row with the highest mean.
     ``smallest_difference`` is what so many questions show in four of five cases; ``documents`` counts ``all``, those
     ``used`` and those ``needed`` (that hold answers or are named).
     """
 
     type: ClassVar[str] = "recommendation"
 
-    row: int
+    row: int | None
     name: str
     best: int
     text: str

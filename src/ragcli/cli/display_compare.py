@@ -8,7 +8,7 @@ from rich.text import Text
 from ragcli.cli.display import View
 from ragcli.cli.streams import visible
 from ragcli.evaluation.comparing.differences import Difference
-from ragcli.evaluation.comparing.rows import Row
+from ragcli.evaluation.comparing.rows import Row, counted
 from ragcli.evaluation.comparing.run import Compared
 
 _COLUMNS = ("95 %", "to best", "ms", "bytes", "to text", "ms, 95 %", "chunks/s", "chunks", "index s")
@@ -20,7 +20,7 @@ def show(made: Compared) -> None:
     console = View()
     corpus, measure = made.corpus, made.grid.measures[0]
     of = f" of {corpus.total:,}" if corpus.used != corpus.total else ""
-    title = f"{len(corpus.questions)} questions, {corpus.used:,}{of} documents, {made.grid.level} level"
+    title = f"{counted(len(corpus.questions))}, {corpus.used:,}{of} documents, {made.grid.level} level"
     console.print(Text(title, style="bold"), soft_wrap=True)
     grid = Table("#", box=None, pad_edge=False)
     grid.add_column("row", min_width=18)
@@ -35,8 +35,8 @@ def show(made: Compared) -> None:
         grid.add_row(*_cells(row, measure)[: 3 + len(columns)], style="green" if row is made.advice.row else None)
     console.print(grid)
     if any(row.against_best and not row.against_best.distinguishable for row in measured):
-        n = len(corpus.questions)
-        console.print(Text(f"≈ not distinguishable on {n} questions", style="dim"), soft_wrap=True)
+        said = f"≈ not distinguishable on {counted(len(corpus.questions))}"
+        console.print(Text(said, style="dim"), soft_wrap=True)
     for row in made.rows:
         if row.failed:
             console.print(Text(visible(f"{row.number} {row.name}: failed: {row.error}"), style="red"), soft_wrap=True)

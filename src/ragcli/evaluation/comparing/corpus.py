@@ -26,6 +26,9 @@ from ragcli.report import Report
 from ragcli.trec import document_name
 
 _SEED = "ragcli-compare-1"
+_CORPUS = (
+    "path", "key", "gold", "total", "used", "needed", "characters", "unheld", "unanswerable", "unjudged",
+)  # fmt: skip
 _SAID = ("failed", "partial", "warning")
 
 
@@ -105,7 +108,7 @@ def prepare(grid: Grid, asked: Asked, work: Work, report: Report, watch: Watch) 
     """
     path, digest = _source(grid, work, report, watch)
     key = key_of("corpus", digest, asked.key, grid.sample)
-    kept = work.kept("corpora", key)
+    kept = work.kept("corpora", key, *_CORPUS)
     if kept is None or not Path(kept["path"]).is_file():
         kept = work.keep("corpora", key, _sampled(grid, asked, path, digest, key, work, report, watch))
     judged = set(kept["gold"])
@@ -122,7 +125,7 @@ def _source(grid: Grid, work: Work, report: Report, watch: Watch) -> tuple[Path,
     if len(grid.inputs) == 1 and _holds_records(path := grid.folder / Path(grid.inputs[0]).expanduser()):
         return path, file_digest(path)
     key = None if any(_URL.match(one) for one in grid.inputs) else key_of("load", _files(grid))
-    kept = work.kept("documents", key) if key is not None else None
+    kept = work.kept("documents", key, "documents", "digest", "losses") if key is not None else None
     path = work.path("documents", f"{key or key_of('load', grid.inputs)}.jsonl")
     if kept is None or not path.is_file():
         kept = _load(grid, path, work, watch)

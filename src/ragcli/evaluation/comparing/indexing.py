@@ -78,7 +78,7 @@ def split_once(corpus: Corpus, splitter: Splitter, work: Work, watch: Watch) -> 
     counter = splitter.model if splitter.unit == "tokens" else None
     key = key_of("chunks", corpus.key, how, counter and _counter_hash(counter))
     path = work.path("chunks", f"{key}.jsonl")
-    kept = work.kept("chunks", key)
+    kept = work.kept("chunks", key, "count", "splitter")
     if kept is None or not path.is_file():
         counts = Report("split", keep=False)
         name = ""
@@ -119,7 +119,7 @@ def index_once(chunks: Chunks, model: Model | None, work: Work, what: str, watch
         RagcliError: the model fails, or the table cannot be written.
     """
     key = key_of("table", chunks.key, FORMAT, None if model is None else model.hash)
-    kept = work.kept("tables", key)
+    kept = work.kept("tables", key, "chunks", "bytes", "seconds", "truncated")
     if kept is None or not Table.exists(work.db, key):
         part = work.path("tables", f"{key}.part.json")
         if Table.exists(work.db, key) and (model is None or not part.is_file()):
@@ -232,7 +232,7 @@ def questions_once(
     """
     made_from = key_of("questions", key, model.hash)
     path = work.path("questions", f"{made_from}.npy")
-    kept = work.kept("questions", made_from)
+    kept = work.kept("questions", made_from, "truncated")
     if kept is not None:
         try:
             found = np.load(path, allow_pickle=False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ragcli.evaluation.comparing.differences import Difference
-from ragcli.evaluation.comparing.rows import Row
+from ragcli.evaluation.comparing.rows import Row, counted
 from ragcli.evaluation.comparing.run import Compared
 from ragcli.pages import (
     Cell,
@@ -46,7 +46,7 @@ def write_comparison(path: Path, made: Compared) -> None:
     corpus = made.corpus
     of = f" of {corpus.total:,}" if corpus.used != corpus.total else ""
     parts = [_advice(made), _quality(made), _differences(made), _all(made), _how(made)]
-    lead = f"{len(corpus.questions)} questions, {corpus.used:,}{of} documents, {len(made.rows)} rows"
+    lead = f"{counted(len(corpus.questions))}, {corpus.used:,}{of} documents, {len(made.rows)} rows"
     write_page(path, page("Comparison of retrieval", *parts, lead=lead))
 
 
@@ -54,7 +54,7 @@ def _advice(made: Compared) -> Html:
     advice = made.advice
     first, *reasons = advice.reasons
     commands = [element("p", element("code", one)) for one in advice.commands]
-    parts = [notice(*reasons, *commands, kind="good", heading=first)]
+    parts = [notice(*reasons, *commands, kind="good" if advice.row else "bad", heading=first)]
     if advice.alternatives:
         parts.append(notice(*advice.alternatives, kind="note", heading="Otherwise"))
     if advice.warnings:
@@ -151,10 +151,8 @@ def _difference(best: Row, row: Row, made: Difference | None, compared: Compared
     measure, pair = compared.grid.measures[0], made.paired
     values = [one - other for one, other in zip(best.values[measure], row.values[measure], strict=True)]
     equal = pair.n - pair.better - pair.worse
-    what = "more than chance" if made.distinguishable else f"not distinguishable on {pair.n} questions"
-    counts = (
-        f"{pair.worse} questions are better with row {best.number}, {pair.better} with row {row.number}, {equal} equal."
-    )
+    what = "more than chance" if made.distinguishable else f"not distinguishable on {counted(pair.n)}"
+    counts = f"{pair.worse} better with row {best.number}, {pair.better} with row {row.number}, {equal} equal."
     said = f"{measure} {pair.difference:+.4f} ({pair.low:+.3f} to {pair.high:+.3f}), p {made.p:.4f}: {what}. {counts}"
     title = f"Row {row.number}: {row.name}"
     return figure(

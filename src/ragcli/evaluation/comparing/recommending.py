@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ragcli.evaluation.comparing.corpus import Corpus
 from ragcli.evaluation.comparing.differences import Difference, can_show, smallest_seen
 from ragcli.evaluation.comparing.grid import Grid
-from ragcli.evaluation.comparing.rows import Row
+from ragcli.evaluation.comparing.rows import Row, counted
 from ragcli.evaluation.judging import Level
 from ragcli.evaluation.measures import DIGITS
 from ragcli.records import Recommendation
@@ -30,7 +30,7 @@ class Advice:
     """What to take, and what to know about it.
 
     Args:
-        row: the row.
+        row: the row; None where no row finds anything.
         best: the row with the highest mean.
         reasons: why, in sentences; the first says what to take.
         alternatives: what else may be wanted, and what it costs.
@@ -39,7 +39,7 @@ class Advice:
         smallest: the smallest difference that the questions would show; None where they show none, or no row differs.
     """
 
-    row: Row
+    row: Row | None
     best: Row
     reasons: list[str] = field(default_factory=list)
     alternatives: list[str] = field(default_factory=list)
@@ -50,8 +50,8 @@ class Advice:
     def record(self, grid: Grid, corpus: Corpus) -> Recommendation:
         """Return the advice as it is written."""
         return Recommendation(
-            row=self.row.number,
-            name=self.row.name,
+            row=self.row.number if self.row else None,
+            name=self.row.name if self.row else "",
             best=self.best.number,
             text=" ".join(self.reasons),
             alternatives=self.alternatives,
@@ -86,9 +86,13 @@ def recommend(rows: Sequence[Row], best: Row, measure: str, level: Level, corpus
     """
     measured = [row for row in rows if not row.failed]
     alike = [row for row in measured if row is best or (row.against_best and not row.against_best.distinguishable)]
+    n = len(corpus.questions)
+    if best.intervals[measure].value <= 0:
+        none = Advice(row=None, best=best, reasons=[f"No row finds what is right for any of {counted(n)}."])
+        none.warnings = _warnings(none, rows, measured, measure, level, corpus)
+        return none
     row = choose(alike, measure)
     made = Advice(row=row, best=best)
-    n = len(corpus.questions)
     made.reasons.append(f"Take {row.name} (row {row.number}).")
     made.reasons += _why(row, best, measured, alike, measure, n)
     made.reasons.append(_price(row))
@@ -101,7 +105,7 @@ def recommend(rows: Sequence[Row], best: Row, measure: str, level: Level, corpus
 
 def _why(row: Row, best: Row, measured: Sequence[Row], alike: Sequence[Row], measure: str, n: int) -> list[str]:
     mean = row.intervals[measure]
-    its = f"{mean.value:.3f} ({mean.low:.3f} to {mean.high:.3f}, 95 %) on {n} question{'s' * (n != 1)}"
+    its = f"{mean.value:.3f} ({mean.low:.3f} to {mean.high:.3f}, 95 %) on {counted(n)}"
     worse = len(measured) - len(alike)
     if row is not best:
         assert row.against_best is not None
@@ -133,15 +137,15 @@ def _difference(made: Difference, n: int) -> str:
     """Return in words how a row differs from another."""
     pair = made.paired
     if not pair.better and not pair.worse:
-        return f"no question of {n} tells them apart"
+        return f"on {counted(n)} they are the same"
     how = "lower" if pair.difference < 0 else "higher"
     size = f"it is {abs(pair.difference):.3f} {how} ({pair.low:+.3f} to {pair.high:+.3f})"
     if pair.difference == 0:
         size = f"their means are equal ({pair.low:+.3f} to {pair.high:+.3f})"
-    count = f"{pair.better} questions better, {pair.worse} worse, p {made.p:.3f}"
+    count = f"{counted(pair.better)} better, {pair.worse} worse, p {made.p:.3f}"
     if made.distinguishable:
         return f"{size}, more than chance ({count})"
-    return f"{size}, which is not distinguishable from chance on {n} questions ({count})"
+    return f"{size}, which is not distinguishable from chance on {counted(n)} ({count})"
 
 
 def _price(row: Row) -> str:
@@ -192,7 +196,7 @@ def _warnings(
     if comparisons and not can_show(n, comparisons):
         least = next(number for number in range(2, 64) if can_show(number, comparisons))
         out.append(
-            f"{n} question{'s are' if n != 1 else ' is'} too few to show any difference between {len(measured)} rows;"
+            f"{counted(n)} {'are' if n != 1 else 'is'} too few to show any difference between {len(measured)} rows;"
             f" at least {least}, and for small differences hundreds, are needed."
         )
     elif made.smallest is not None and made.smallest > _COARSE:
@@ -201,7 +205,7 @@ def _warnings(
             f"{n} questions show differences in {measure} of about {made.smallest:.3f} or more; smaller ones stay"
             f" unseen. For {_COARSE:g}, about {needed:,} are needed."
         )
-    pair = made.row.against_best.paired if made.row.against_best else None
+    pair = made.row.against_best.paired if made.row and made.row.against_best else None
     if pair is not None and pair.low < -_COARSE:
         out.append(f"The row that is recommended may be up to {-pair.low:.3f} worse than the best.")
     if len(measured) > 1 and min(row.intervals[measure].value for row in measured) >= _EASY:

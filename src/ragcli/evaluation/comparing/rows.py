@@ -17,6 +17,11 @@ from ragcli.retrieval import Mode
 LEVELS_OF_COST = ("no model", "an embedding model", "a reranker")
 
 
+def counted(questions: int) -> str:
+    """Return a number of questions in words: 1 question, 2 questions."""
+    return f"{questions:,} question{'s' * (questions != 1)}"
+
+
 @dataclass(slots=True, kw_only=True)
 class Row:
     """A row: a splitter, a mode, a model and a reranker, with what was measured, or with why it failed.

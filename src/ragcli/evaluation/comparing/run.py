@@ -187,7 +187,7 @@ class _Run:
         """Return the chunks of a splitter that hold each case's answers, and how many cases have none."""
         if splitter.name not in self.gold:
             key = key_of("gold", indexed.name, asked.key)
-            kept = self.work.kept("gold", key)
+            kept = self.work.kept("gold", key, "right", "unheld")
             if kept is None:
                 collection = Collection(Table.open(self.work.db, indexed.name))
                 judged = from_cases(asked.cases, collection, Report("eval", keep=False), "chunk")

@@ -76,7 +76,7 @@ def search_once(
         RagcliError: the search fails.
     """
     row = key_of("row", indexed.name, key, mode, reranker[0] if reranker else None, RERANKED if reranker else DEPTH)
-    kept = work.kept("rows", row)
+    kept = work.kept("rows", row, "chunk", "document", "latency", "truncated")
     if kept is None:
         table = Table.open(work.db, indexed.name)
         with watch(what, len(questions)) as advance:

@@ -58,13 +58,13 @@ class Work:
         """Return a place for a file of a stage."""
         return self.folder / kind / name
 
-    def kept(self, kind: str, key: str) -> Json | None:
-        """Return what a stage gave before, or None; what cannot be read is made anew."""
+    def kept(self, kind: str, key: str, *names: str) -> Json | None:
+        """Return what a stage gave before, or None; what cannot be read, or lacks one of the names, is made anew."""
         try:
             value = loads(self.path(kind, f"{key}.json").read_bytes())
         except (OSError, ValueError):
             return None
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not all(name in value for name in names):
             return None
         self.reused += 1
         return value
