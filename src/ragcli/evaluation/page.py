@@ -119,23 +119,29 @@ def _worst(judged: Judged, made: Evaluated) -> Html:
     if not shown:
         return section("Worst questions", paragraph(f"{measure} is 1 on every question."))
     unheld = set(judged.unheld)
+    named: Level = "document" if "document" in made.rankings else level  # ids of chunks tell people little
     rows: list[list[Given]] = []
     for one in shown:
-        right = {name for name, grade in judged.levels[level][one.id].items() if grade > 0}
+        right = set(_right(judged, level, one.id))
         found = made.rankings[level].get(one.id, [])
         rank = next((at for at, name in enumerate(found, 1) if name in right), None)
         why = "no chunk holds an answer" if one.id in unheld else "not found" if rank is None else str(rank)
         rows.append([
             Cell(one.text, one.text), Cell(f"{values[one.id]:.3f}", values[one.id]),
-            Cell(why, 10**9 if rank is None else rank), _some(sorted(right)), _some(found),
+            Cell(why, 10**9 if rank is None else rank), _some(_right(judged, named, one.id)),
+            _some(made.rankings[named].get(one.id, [])),
         ])  # fmt: skip
     columns = [
         Column("question", wide=True), Column(measure, number=True), Column("first right rank", number=True),
-        Column("right", wide=True), Column("found", wide=True),
+        Column(f"right {named}s", wide=True), Column(f"found {named}s", wide=True),
     ]  # fmt: skip
     below = sum(values[one.id] < 1 for one in judged.questions)
     caption = f"The {len(rows)} lowest of {below} questions whose {measure} ({level}) is below 1"
     return section("Worst questions", table(columns, rows, caption=caption, sortable=True))
+
+
+def _right(judged: Judged, level: Level, query: str) -> list[str]:
+    return sorted(name for name, grade in judged.levels[level][query].items() if grade > 0)
 
 
 def _some(names: Sequence[str]) -> str:

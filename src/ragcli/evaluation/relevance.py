@@ -120,6 +120,10 @@ def _ending(source: str) -> str:
     return "/" + source.removeprefix("./").lstrip("/")
 
 
+def _last(source: str) -> str:
+    return source.rstrip("/").rpartition("/")[2]
+
+
 def _no_source(case: Case, of: str) -> InputError:
     return InputError(
         f"case {case.id} ({case.question[:60]}) names the source {case.source!r}, of which {of} nothing.",
@@ -148,9 +152,11 @@ class Answering:
     def __init__(self, cases: Iterable[Case]) -> None:
         self._unanswerable: list[str] = []
         self._asked: list[_Asked] = []
+        self._by_last: dict[str | None, list[_Asked]] = defaultdict(list)  # the last part of the source's path
         for case in cases:
             if case.answers:
                 self._asked.append(_Asked(case, [one for one in map(fold, case.answers) if one]))
+                self._by_last[None if case.source is None else _last(case.source)].append(self._asked[-1])
             else:
                 self._unanswerable.append(case.id)
 
@@ -159,7 +165,8 @@ class Answering:
         name = document_name(document.source, document.metadata)
         names = {document.source, name, document.id}
         text: str | None = None
-        for asked in self._asked:
+        lasts = [None, *dict.fromkeys(map(_last, names))]
+        for asked in (one for last in lasts for one in self._by_last.get(last, ())):
             source = asked.case.source
             is_whole = source is None or source in names
             if not is_whole and not any(one.endswith(_ending(str(source))) for one in names):
@@ -168,8 +175,8 @@ class Answering:
                 text = fold(document.text)
             found = asked.named if is_whole else asked.ending
             answers = holds(text, asked.answers)
-            found[name] = answers or found.get(name, False)
             if answers or source is not None:
+                found[name] = answers or found.get(name, False)
                 asked.ids[not is_whole].add(document.id)
 
     def gold(self) -> tuple[Gold, set[str]]:

@@ -8,7 +8,7 @@ names and values as text beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -167,8 +167,9 @@ def scatter(
     drawn.append(element("text", y_axis, x=0, y=-10, dx=-36, class_="faint"))
     drawn.append(element("text", x_axis, x="100%", y=_HEIGHT + 36, text_anchor="end", class_="faint"))
     places = [(across(point.x) * _NARROW / 100, down(point.y)) for point in points]
-    for point, moved in zip(points, apart(places, 2 * _RADIUS + 1), strict=True):
-        drawn.append(_point(point, across(point.x), down, moved))
+    shifts = apart(places, 2 * _RADIUS + 1)
+    for draw in (_whisker, _marker):  # no whisker over a marker
+        drawn += [draw(point, across(point.x), down, by) for point, by in zip(points, shifts, strict=True)]
     made = element(
         "svg",
         element("title", title),
@@ -265,19 +266,27 @@ def apart(places: Sequence[tuple[float, float]], least: float) -> list[float]:
     return moved
 
 
-def _point(point: Point, at: float, down: object, moved: float) -> Html:
-    assert callable(down)
+def _whisker(point: Point, at: float, down: Callable[[float], float], moved: float) -> Html:
+    x = _percent(at)
+    drawn = element("line", x1=x, x2=x, y1=down(point.low), y2=down(point.high), class_="line whisker")
+    return element("g", drawn, class_=_kind(point.kind), transform=_translate(moved))
+
+
+def _marker(point: Point, at: float, down: Callable[[float], float], moved: float) -> Html:
     x, y = _percent(at), down(point.y)
     return element(
         "g",
         element("title", f"{point.label}: {point.name}"),
-        element("line", x1=x, x2=x, y1=down(point.low), y2=down(point.high), class_="line whisker"),
         element("circle", cx=x, cy=y, r=_RADIUS + 4, class_="ring") if point.strong else None,
         element("circle", cx=x, cy=y, r=_RADIUS, class_="fill halo"),
         element("text", point.label, x=x, y=y, dy=3.5, text_anchor="middle", class_="inside"),
         class_=_kind(point.kind),
-        transform=f"translate({moved:.1f} 0)" if moved else None,
+        transform=_translate(moved),
     )
+
+
+def _translate(moved: float) -> str | None:
+    return f"translate({moved:.1f} 0)" if moved else None
 
 
 def _lane(name: str, sub: str | None, drawn: Html, shown: str, *, strong: bool = False, scale: bool = False) -> Html:

@@ -80,7 +80,7 @@ svg .inside { fill: var(--on); font-size: 10px; font-weight: 700; }
       --bad: #ffffff; }
   body { max-width: none; padding: 0; font-size: 10pt; } figure { border: 1px solid var(--rule); }
   table { font-size: 8pt; } th, td { white-space: normal; padding: .2rem .3rem; } .scroll { overflow: visible; }
-  h2 { break-after: avoid; } tr { break-inside: avoid; } .wide { min-width: 0; }
+  h2 { break-after: avoid; } tr { break-inside: avoid; } tbody th { min-width: 9rem; } .wide { min-width: 0; }
   details::details-content { content-visibility: visible; block-size: auto; } }
 """
 

@@ -118,7 +118,7 @@ def index_once(chunks: Chunks, model: Model | None, work: Work, what: str, watch
     Raises:
         RagcliError: the model fails, or the table cannot be written.
     """
-    key = key_of("table", chunks.key, FORMAT, None if model is None else model.hash)
+    key = key_of("table", chunks.key, FORMAT, None if model is None else [model.hash, model.place])
     kept = work.kept("tables", key, "chunks", "bytes", "seconds", "truncated")
     if kept is None or not Table.exists(work.db, key):
         part = work.path("tables", f"{key}.part.json")

@@ -37,18 +37,24 @@ def foreign_errors(name: str) -> Iterator[None]:
         raise ModelError(f"{name} failed: {said}") from error
 
 
+def place_of(device: str) -> str:
+    """Return what says where models run, as far as that is told: what is timed there is not timed elsewhere."""
+    return f"{device} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
+
+
 class Model:
     """An embedding model of the grid.
 
     Args:
         name: as ``embed -m`` takes it; None is the built-in one.
         shown: what it is called in the comparison.
-        device: where it runs.
+        device: where it runs; ``place`` is that in full.
         work: keeps what an endpoint says of itself.
     """
 
     def __init__(self, name: str | None, shown: str, device: str, work: Work) -> None:
         self.name, self.shown, self._device, self._work = name, shown, device, work
+        self.place = place_of(device)
         self._contract: Json | None = None
         self._opened: Embedder | None = None
 

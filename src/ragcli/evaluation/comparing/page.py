@@ -152,7 +152,7 @@ def _difference(best: Row, row: Row, made: Difference | None, compared: Compared
     values = [one - other for one, other in zip(best.values[measure], row.values[measure], strict=True)]
     equal = pair.n - pair.better - pair.worse
     what = "more than chance" if made.distinguishable else f"not distinguishable on {counted(pair.n)}"
-    counts = f"{pair.worse} better with row {best.number}, {pair.better} with row {row.number}, {equal} equal."
+    counts = f"{counted(pair.worse)} better with row {best.number}, {pair.better} with row {row.number}, {equal} equal."
     said = f"{measure} {pair.difference:+.4f} ({pair.low:+.3f} to {pair.high:+.3f}), p {made.p:.4f}: {what}. {counts}"
     title = f"Row {row.number}: {row.name}"
     return figure(
@@ -176,7 +176,7 @@ def _most_different(best: Row, row: Row, values: Sequence[float], made: Compared
          Cell(f"{values[at]:+.3f}", values[at])]
         for at in order[:_QUESTIONS]
     ]  # fmt: skip
-    caption = f"{measure} of the {len(rows)} questions that differ most, of {len(order)} that differ"
+    caption = f"{measure} of {counted(len(rows))} with the largest differences, of {len(order)} that differ"
     return details("The questions", table(columns, rows, caption=caption, sortable=True))
 
 

@@ -11,7 +11,7 @@ from ragcli.evaluation.comparing.corpus import Asked, Corpus, check_work, prepar
 from ragcli.evaluation.comparing.differences import against
 from ragcli.evaluation.comparing.grid import Grid, Splitter
 from ragcli.evaluation.comparing.indexing import Chunks, Indexed, index_once, questions_once, split_once
-from ragcli.evaluation.comparing.models import Array, Guarded, Model, Rerankers
+from ragcli.evaluation.comparing.models import Array, Guarded, Model, Rerankers, place_of
 from ragcli.evaluation.comparing.recommending import Advice, choose, recommend
 from ragcli.evaluation.comparing.rows import Row
 from ragcli.evaluation.comparing.searching import Found, search_once
@@ -87,6 +87,7 @@ class _Run:
         self.models = [
             Model(name, "builtin" if name is None else grid.shown.get(name, name), device, work) for name in grid.models
         ]
+        self.device = device
         self.rerankers = Rerankers(device)
         self.rows = self._rows()
         self.steps = len(grid.splitters) * (2 + len(self.models)) + len(self.models) + len(self.rows) + 1
@@ -124,6 +125,8 @@ class _Run:
                 cut[splitter] = split_once(corpus, splitter, self.work, self._watch())
         for model in (None, *self.models):
             shown = None if model is None else model.shown
+            if not any(row.model == shown for row in self.rows):
+                continue
             tables: dict[Splitter, Indexed] = {}
             for splitter, chunks in cut.items():
                 rows = [row for row in self.rows if row.splitter == splitter and row.model == shown]
@@ -169,7 +172,7 @@ class _Run:
             return None
         from ragcli.models.folder import resolve
 
-        return resolve(name).hash, Guarded(name, lambda: self.rerankers.open(name))
+        return f"{resolve(name).hash} {place_of(self.device)}", Guarded(name, lambda: self.rerankers.open(name))
 
     def _measure(self, corpus: Corpus, asked: Asked, row: Row, found: Found) -> None:
         gold = corpus.gold
