@@ -17,6 +17,7 @@ import pytest
 
 from conftest import DATA, RAGCLI, ROOT, environment, jsonl, lines, run
 from ragcli.config import parse
+from ragcli.errors import UsageError
 from ragcli.evaluation.comparing.differences import against, can_show, smallest_seen
 from ragcli.evaluation.comparing.grid import Splitter, read_grid
 from ragcli.evaluation.comparing.indexing import Indexed
@@ -406,16 +407,22 @@ def test_chunks_are_right_that_hold_an_answer(tmp_path):
         ("documents = ", "grid.toml: this is no TOML"),
     ],
 )  # fmt: skip
-def test_a_wrong_grid_is_a_sentence_before_anything_is_computed(tmp_path, changed, said):
+def test_a_wrong_grid_is_a_sentence(tmp_path, monkeypatch, changed, said):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     key = changed.partition(" ")[0]
-    kept = [
-        line
-        for line in GRID.replace('"broken"', '"builtin2"').splitlines()
-        if line and not line.startswith((key + " ", "models"))
-    ]
+    kept = [line for line in GRID.splitlines() if line and not line.startswith((key + " ", "models"))]
     put(tmp_path, "\n".join([*kept, changed]) + "\n")
-    _, error = compare(tmp_path, code=2, HF_HUB_OFFLINE="1")
-    assert said in error and "Traceback" not in error and not (tmp_path / "work").exists()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as error:
+        read_grid(Path("grid.toml"))
+    assert said in error.value.message and "\n" not in error.value.message
+
+
+def test_a_wrong_grid_is_said_before_anything_is_computed(tmp_path):
+    put(tmp_path, GRID.replace('"broken"', '"nowhere"'))
+    _, error = compare(tmp_path, code=2)
+    assert error.startswith("ragcli eval: grid.toml: models, number 2: the model 'nowhere' is not on this machine")
+    assert not (tmp_path / "work").exists()
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,11 @@ def _warnings(
         out.append(f"The row that is recommended may be up to {-pair.low:.3f} worse than the best.")
     if len(measured) > 1 and min(row.intervals[measure].value for row in measured) >= _EASY:
         out.append("All rows find nearly everything: harder questions, or more documents, would tell them apart.")
+    if level == "document" and len({row.splitter for row in measured}) > 1:
+        out.append(
+            "Splitters are compared by the documents that are found, not by whether a hit holds the answer:"
+            ' level = "chunk" does that, with cases, and may favour another size.'
+        )
     if corpus.used < corpus.total:
         out.append(
             f"{corpus.used:,} of {corpus.total:,} documents were searched ({corpus.needed:,} that hold answers or are"
