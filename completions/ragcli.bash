@@ -190,9 +190,12 @@ _ragcli() {
         --baseline) return ;;
         --run) return ;;
         --per-query) return ;;
+        --html) return ;;
+        --compare) return ;;
+        --work) return ;;
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
-      words='--table -t --db -d --queries --qrels --measures -M --level --mode --depth --where --rerank --model -m --device --fail-under --baseline --run --per-query --skip-bad --format --help' ;;
+      words='--table -t --db -d --queries --qrels --measures -M --level --mode --depth --where --rerank --model -m --device --fail-under --baseline --run --per-query --html --compare --work --skip-bad --format --help' ;;
     diagnose)
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;

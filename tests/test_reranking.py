@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,22 @@ def test_a_reranker_may_be_asked_by_several_threads(folder: Path) -> None:
         for scores in pool.map(lambda _: model.score(QUESTION, TEXTS), range(64)):
             np.testing.assert_allclose(scores, alone, atol=1e-5)
     assert model.truncated == 65
+
+
+def test_a_comparison_has_rows_with_it(folder: Path, tmp_path: Path) -> None:
+    from test_eval_compare import CASES, compare, put
+
+    grid = f'documents = "corpus.jsonl"\ncases = "few.jsonl"\nmodes = "text"\nrerankers = ["none", "{folder}"]\n'
+    put(tmp_path, grid)
+    (tmp_path / "few.jsonl").write_text("".join(json.dumps(case) + "\n" for case in CASES[:5]))
+    records, said = compare(tmp_path)
+    plain, reranked, advice = records
+    assert [row["name"] for row in records[:-1]] == [
+        "full text, size 800",
+        f"full text, reranked by {folder}, size 800",
+    ]
+    assert reranked["values"] != plain["values"], "random weights order otherwise"
+    assert advice["row"] == 1 and reranked["against_text"]["than"] == 1
+    assert reranked["truncated"]["hits"] > 0 and "longer than" in "".join(advice["warnings"])
+    again, said = compare(tmp_path)
+    assert again == records and "0 stages computed" in said

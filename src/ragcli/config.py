@@ -59,7 +59,7 @@ def _read(path: Path, options: Options, above: Options) -> dict[str, Json]:
         return {}
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}.") from error
-    data = _parse(path, raw)
+    data = parse(path, raw)
     out: dict[str, Json] = {}
     for key, value in data.items():
         if isinstance(value, dict):
@@ -84,7 +84,12 @@ def _read(path: Path, options: Options, above: Options) -> dict[str, Json]:
     return out
 
 
-def _parse(path: Path, raw: bytes) -> dict[str, Any]:
+def parse(path: Path, raw: bytes) -> dict[str, Any]:
+    """Return what a file of TOML says.
+
+    Raises:
+        UsageError: it is no TOML.
+    """
     import sys
 
     if sys.version_info >= (3, 11):

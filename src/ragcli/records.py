@@ -48,6 +48,7 @@ _CHECKS: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "bool | None": (bool, type(None)),
     "Json": (dict,),
+    "Json | None": (dict, type(None)),
 }
 _NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number", float: "a number"}
 _NAMES.update({bool: "true or false", type(None): "null"})
@@ -439,3 +440,65 @@ class Diagnoses(Record):
     advice: list[Json] = field(default_factory=list)
     settings: Json = field(default_factory=dict)
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRow(Record):
+    """A row of a comparison: how one splitter, mode, model and reranker did on the same questions as all others.
+
+    ``measures`` and ``values`` are as in an evaluation's level, ``queries`` the ids of its questions. ``latency`` is of
+    single questions, with their embedding. ``against_best`` and ``against_text`` say how the row differs from the row
+    ``than``, and whether by more than chance. ``unheld`` counts cases whose answers no single chunk holds;
+    ``truncated`` the chunks, questions and hits that models did not read to the end. A row that failed has an
+    ``error``, and nothing was measured.
+    """
+
+    type: ClassVar[str] = "comparison"
+
+    row: int
+    name: str
+    mode: str
+    splitter: Json
+    model: str | None = None
+    reranker: str | None = None
+    error: str | None = None
+    level: str = "document"
+    questions: int = 0
+    measures: Json = field(default_factory=dict)
+    latency: Json = field(default_factory=dict)
+    embedding: Json | None = None
+    chunks: int | None = None
+    bytes_per_chunk: float | None = None
+    index_seconds: float | None = None
+    best: bool = False
+    against_best: Json | None = None
+    against_text: Json | None = None
+    unheld: int = 0
+    truncated: Json = field(default_factory=dict)
+    queries: list[str] = field(default_factory=list)
+    values: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation(Record):
+    """What a comparison says to take: a row, why, what else may be wanted, and what its questions cannot say.
+
+    ``row`` is None where no row finds anything; ``best`` is the row with the highest mean.
+    ``smallest_difference`` is what so many questions show in four of five cases; ``documents`` counts ``all``, those
+    ``used`` and those ``needed`` (that hold answers or are named).
+    """
+
+    type: ClassVar[str] = "recommendation"
+
+    row: int | None
+    name: str
+    best: int
+    text: str
+    alternatives: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    measure: str = ""
+    level: str = "document"
+    questions: int = 0
+    smallest_difference: float | None = None
+    documents: Json = field(default_factory=dict)

@@ -104,6 +104,9 @@ def diagnose(
     tries: Annotated[
         bool, typer.Option("--tries/--no-tries", help="Cut documents in other ways, where that may help, and measure.")
     ] = True,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page that shows it: one file, read offline.")
+    ] = None,
     skip_bad: SkipBadOption = False,
     format_: FormatOption = None,
 ) -> int:
@@ -177,6 +180,11 @@ def diagnose(
         whole = summary(made, chain, seconds=time.perf_counter() - began, tries=tries)
         if as_json:
             out.write(whole)
+    if html is not None:
+        from ragcli.diagnosing.page import diagnosis_page
+        from ragcli.pages import write_page
+
+        write_page(html, diagnosis_page(made, whole))
     if not as_json:
         from ragcli.cli.display_diagnose import show
 
@@ -251,10 +259,12 @@ def _by(mode: Mode, table: Table, embedder: Embedder | None, where: str | None) 
 
 
 def _notes(whole: Diagnoses) -> None:
+    from ragcli.diagnosing.steps import LOST
+
     wrong = whole.questions - whole.right
     if wrong:
         step, causes = max(whole.causes.items(), key=lambda one: sum(one[1].values()))
         most = sum(causes.values())
-        note(f"ragcli diagnose: {wrong} of {whole.questions} answers are lost, {most} of them at the step: {step}.")
+        note(f"ragcli diagnose: {wrong} of {whole.questions} answers are lost, {most} of them by {LOST[step]}.")
     else:
         note(f"ragcli diagnose: all {whole.questions} answers are right.")

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ragcli.cli.display import View
 from ragcli.cli.streams import visible
-from ragcli.diagnosing.steps import STEPS, WORDS, tried_words
+from ragcli.diagnosing.steps import LOST, STEPS, WORDS, tried_words
 from ragcli.records import Diagnoses, Diagnosis, Json
 
 _BAR = 30
@@ -59,11 +59,11 @@ def _cases(lost: Sequence[Diagnosis]) -> Table:
     caption = f"and {more} more: ragcli diagnose … --format jsonl" if more else None
     grid = Table(box=None, pad_edge=False, caption=caption, caption_justify="left")
     grid.add_column("case", max_width=40)
-    grid.add_column("lost at")
+    grid.add_column("lost by")
     grid.add_column("because", ratio=1)
     for one in shown:
         grid.add_row(
-            Text(visible(one.question)), Text(WORDS[one.lost_at or "answered"], style="red"), Text(visible(one.says))
+            Text(visible(one.question)), Text(LOST[one.lost_at or "answered"], style="red"), Text(visible(one.says))
         )
     return grid
 

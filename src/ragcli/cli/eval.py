@@ -40,6 +40,7 @@ _RERANKED = 20  # hits that a reranker reads: with more the evaluation would mea
 
 
 def eval_(
+    context: typer.Context,
     cases: Annotated[
         Path | None,
         typer.Argument(metavar="[CASES]", help="Questions with answers, as JSON Lines; - is stdin."),
@@ -83,6 +84,17 @@ def eval_(
     per_query: Annotated[
         Path | None, typer.Option("--per-query", metavar="FILE", help="Write each question's values, as JSON Lines.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page to read in a browser, offline.")
+    ] = None,
+    grid: Annotated[
+        Path | None,
+        typer.Option("--compare", metavar="GRID.toml", help="Compare models, splitters, modes and rerankers."),
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option("--work", metavar="DIR", help="With --compare: keeps each stage; in ragcli's cache by default."),
+    ] = None,
     skip_bad: SkipBadOption = False,
     format_: FormatOption = None,
 ) -> int:
@@ -96,7 +108,14 @@ def eval_(
     ragcli eval -t kb cases.jsonl
     ragcli eval -t kb --queries queries.jsonl --qrels qrels.tsv --fail-under 'R@5=0.9'
     ragcli eval -t kb cases.jsonl --baseline before.json > after.json      # exit code 4 on a loss that is no chance
+    ragcli eval --compare grid.toml --html report.html                     # which model, splitter, mode, reranker?
     """
+    if grid is not None:
+        from ragcli.cli.comparing import compare_command
+
+        return compare_command(context, grid, work, device, html, format_)
+    if work is not None:
+        raise UsageError("--work goes with --compare.")
     from ragcli.evaluation.gates import compare, parse_rule, read_baseline
     from ragcli.evaluation.measures import DEFAULT
     from ragcli.evaluation.measures import depth as deepest
@@ -135,6 +154,10 @@ def eval_(
     comparison = None
     if before is not None:
         comparison = compare(before, {str(name): values for name, values in made.values.items()})
+    if html is not None:
+        from ragcli.evaluation.page import write_evaluation
+
+        write_evaluation(html, judged, made, comparison)
     if as_table(format_):
         from ragcli.cli.display_eval import show
 

@@ -37,20 +37,25 @@ class Progress:
         what: the verb in front of the bar.
         quiet: show nothing.
         passed: returns how many items were done without work, which counts as done and not in the rate.
+        total: how many items there will be, where that is known from the start.
     """
 
-    def __init__(self, what: str, *, quiet: bool = False, passed: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self, what: str, *, quiet: bool = False, passed: Callable[[], int] = lambda: 0, total: int = 0
+    ) -> None:
         self._passed = passed
         self._what = what
         shown = not quiet and sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._bar: Any = None
         self._task: Any = None
         self._shown = shown
-        self._total = 0
+        self._total = total
         self._done = 0
         self._last = 0.0
 
     def __enter__(self) -> Progress:
+        if self._total:
+            self._refresh()
         return self
 
     def __exit__(
@@ -107,7 +112,7 @@ class Progress:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self._task = self._bar.add_task(self._what, total=None, rate="")
+            self._task = self._bar.add_task(self._what, total=self._total or None, rate="")
             self._began = time.monotonic()
             self._bar.start()
         self._update()

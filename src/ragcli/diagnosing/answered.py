@@ -133,11 +133,12 @@ def answered(case: Case, answer: Answer, alone: Answer | None, gold: Sequence[st
         return Finding("lost", "distracted", says, {**evidence, "alone": alone.answer})
     if alone is not None:
         evidence["alone"] = alone.answer
-    if off_topic:
-        says = f"the passage with the expected answer says little of what is asked; the answer was: {said}"
-        return Finding("lost", "off_topic", says, evidence)
     what = "it was refused" if answer.refused else f"the answer was: {said}"
-    return Finding("lost", "wrong_answer", f"the passage with the answer was there, and {what}", evidence)
+    says = f"the passage with the answer was there, and {what}"
+    if off_topic:
+        evidence["doubtful"] = True
+        says += "; that passage says little of what is asked: is the case right?"
+    return Finding("lost", "wrong_answer", says, evidence)
 
 
 def _short(text: str) -> str:

@@ -96,7 +96,8 @@ class Tracer:
             if others := library.elsewhere(case):
                 says += f"; the answer stands in {_listed(others)}"
             evidence: Json = {"names_like": like, "elsewhere": others[:_SHOWN]}
-            return Traced.lost("loaded", Finding("lost", "missing", says, evidence), [mend])
+            bring = Advice("bring the file here, and index it", mend.command)
+            return Traced.lost("loaded", Finding("lost", "missing", says, evidence), [bring])
         if again.failed is not None:
             return Traced.lost("loaded", _failed(source, again))
         held = again.holding(case.answers)

@@ -200,9 +200,6 @@ class _Run:
         wrong = not is_right(case, answer.answer)
         off_topic = wrong and is_off_topic(case, self._gold_hits(one), one.found.final)
         findings["answered"] = answered(case, answer, one.alone, one.traced.gold, off_topic=off_topic)
-        if findings["answered"].cause == "off_topic":
-            findings["gold"] = findings.pop("answered")
-            return findings, []
         return findings, advising.answered(self._chain, one, findings["answered"])
 
     def _is_shown(self, one: Replayed) -> bool:

@@ -20,6 +20,15 @@ WORDS: dict[str, str] = {  # for people, of an answer that came through
     "prompted": "in the prompt",
     "answered": "answered",
 }
+LOST: dict[str, str] = {  # of one that did not
+    "gold": "the case itself",
+    "loaded": "loading",
+    "split": "splitting",
+    "embedded": "embedding",
+    "retrieved": "retrieval",
+    "prompted": "the prompt",
+    "answered": "the answer",
+}
 
 
 @dataclass(frozen=True, slots=True)

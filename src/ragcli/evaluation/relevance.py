@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from ragcli.errors import InputError
 from ragcli.evaluation.normalising import fold, holds
 from ragcli.evaluation.qrels import Qrels
-from ragcli.records import Case
+from ragcli.records import Case, Document, Json
 from ragcli.trec import document_name
 
-if TYPE_CHECKING:
-    from ragcli.store import Table
+
+class Rows(Protocol):
+    """What has rows to read: a table (`ragcli.store.Table`)."""
+
+    def scan(self, columns: list[str]) -> Iterator[Json]:
+        """Yield these columns of every row."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,7 @@ class Collection:
         texts: whether the texts are read, too.
     """
 
-    def __init__(self, table: Table, *, texts: bool = True) -> None:
+    def __init__(self, table: Rows, *, texts: bool = True) -> None:
         self.pieces: list[Piece] = []
         self.documents: set[str] = set()
         self.ambiguous: set[str] = set()  # names that several documents have
@@ -61,7 +66,7 @@ class Collection:
         if source in self._by_name:
             return self._by_name[source]
         if source not in self._by_ending:
-            ending = "/" + source.removeprefix("./").lstrip("/")
+            ending = _ending(source)
             found = {at for name, places in self._by_name.items() if name.endswith(ending) for at in places}
             self._by_ending[source] = sorted(found)
         return self._by_ending[source]
@@ -97,11 +102,7 @@ def gold_of(cases: Iterable[Case], collection: Collection) -> Gold:
         if case.source is not None:
             places = collection.of_source(case.source)
             if not places:
-                raise InputError(
-                    f"case {case.id} ({case.question[:60]}) names the source {case.source!r}, of which the table has"
-                    " nothing.",
-                    hint="Name it as load does (see: ragcli query --format table), or index it.",
-                )
+                raise _no_source(case, "the table has")
         answers = [answer for answer in map(fold, case.answers) if answer]
         found: list[int] = []
         for at in places:
@@ -114,3 +115,86 @@ def gold_of(cases: Iterable[Case], collection: Collection) -> Gold:
         if not found:
             unheld.append(case.id)
     return Gold(chunks=chunks, documents=documents, unheld=unheld, unanswerable=unanswerable)
+
+
+def _ending(source: str) -> str:
+    return "/" + source.removeprefix("./").lstrip("/")
+
+
+def _last(source: str) -> str:
+    return source.rstrip("/").rpartition("/")[2]
+
+
+def _no_source(case: Case, of: str) -> InputError:
+    return InputError(
+        f"case {case.id} ({case.question[:60]}) names the source {case.source!r}, of which {of} nothing.",
+        hint="Name it as load does (see: ragcli query --format table), or index it.",
+    )
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A case while documents come by: its answers as they are compared, and the documents of its source."""
+
+    case: Case
+    answers: list[str]
+    named: dict[str, bool] = field(default_factory=dict)  # by the whole name: document -> whether it answers
+    ending: dict[str, bool] = field(default_factory=dict)  # by the end of its path
+    ids: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))  # of those documents
+
+
+class Answering:
+    """Which whole documents answer cases, as `gold_of` says it of chunks; documents come by once, one in memory.
+
+    Args:
+        cases: the cases.
+    """
+
+    def __init__(self, cases: Iterable[Case]) -> None:
+        self._unanswerable: list[str] = []
+        self._asked: list[_Asked] = []
+        self._by_last: dict[str | None, list[_Asked]] = defaultdict(list)  # the last part of the source's path
+        for case in cases:
+            if case.answers:
+                self._asked.append(_Asked(case, [one for one in map(fold, case.answers) if one]))
+                self._by_last[None if case.source is None else _last(case.source)].append(self._asked[-1])
+            else:
+                self._unanswerable.append(case.id)
+
+    def see(self, document: Document) -> None:
+        """Take in a document."""
+        name = document_name(document.source, document.metadata)
+        names = {document.source, name, document.id}
+        text: str | None = None
+        lasts = [None, *dict.fromkeys(map(_last, names))]
+        for asked in (one for last in lasts for one in self._by_last.get(last, ())):
+            source = asked.case.source
+            is_whole = source is None or source in names
+            if not is_whole and not any(one.endswith(_ending(str(source))) for one in names):
+                continue
+            if text is None:
+                text = fold(document.text)
+            found = asked.named if is_whole else asked.ending
+            answers = holds(text, asked.answers)
+            if answers or source is not None:
+                found[name] = answers or found.get(name, False)
+                asked.ids[not is_whole].add(document.id)
+
+    def gold(self) -> tuple[Gold, set[str]]:
+        """Return the documents that answer each case, and the ids of those that answer one or are a case's source.
+
+        Raises:
+            InputError: a case names a source that no document is.
+        """
+        documents: Qrels = {}
+        unheld: list[str] = []
+        needed: set[str] = set()
+        for asked in self._asked:
+            found = asked.named or asked.ending
+            if asked.case.source is not None and not found:
+                raise _no_source(asked.case, "the documents have")
+            needed |= asked.ids[not asked.named]
+            documents[asked.case.id] = {name: 1 for name, answers in found.items() if answers}
+            if not documents[asked.case.id]:
+                unheld.append(asked.case.id)
+        return Gold(chunks={}, documents=documents, unheld=unheld, unanswerable=self._unanswerable), needed
