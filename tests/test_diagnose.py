@@ -532,6 +532,70 @@ def test_a_person_sees_the_funnel_and_the_worst_cases(world):
     assert "does not hold the expected answer" in one.stdout.decode()
 
 
+def test_the_page_stands_alone(world, tmp_path):
+    from test_pages import check
+
+    cases = [CASES[0], CASES[5] | {"question": "<script>alert(1)</script>多少？", "answers": ["<b>九百</b>"]}]
+    page = tmp_path / "page.html"
+    done = run("diagnose", "-t", "kb", "--html", str(page), "-", cwd=world, stdin=jsonl(*cases))
+    assert done.returncode == 0, done.stderr.decode()
+    content = page.read_text("utf-8")
+    check(content)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;多少？" in content
+    assert "<script>alert" not in content
+    assert "the case itself" in content
+    refused = run("diagnose", "-t", "kb", "--html", "/nowhere/x.html", "-", cwd=world, stdin=jsonl(*cases))
+    assert refused.returncode == 2
+    assert b"--html /nowhere/x.html cannot be written" in refused.stderr
+
+
+def test_other_ways_to_lose_an_answer(tmp_path):
+    """Words broken up by the text, a file that has changed, rows that are gone, a condition that leaves out."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("The pump is guaran-\nteed by Meyer for nine years.")
+    (tmp_path / "docs" / "b.txt").write_text("The office opens at eight.")
+    parts = [f"Paragraph {n}. Room {n}{n} is kept for guests number {n}." for n in range(9)]
+    (tmp_path / "docs" / "c.txt").write_text("\n\n".join(parts))
+    shell(tmp_path, "ragcli load docs | ragcli split --size 60 | ragcli embed -q -t kb")
+    (tmp_path / "docs" / "b.txt").write_text("The office opens at half past ten.")
+    import lance
+
+    lance.dataset(str(tmp_path / ".ragcli" / "kb.lance")).delete("text LIKE '%Room 44%'")
+    cases = [
+        {"question": "What about the pump?", "answers": ["guaranteed by Meyer"], "source": "docs/a.txt"},
+        {"question": "When does the office open?", "answers": ["half past ten"], "source": "docs/b.txt"},
+        {"question": "Which room is for guests number 4?", "answers": ["Room 44"], "source": "docs/c.txt"},
+        {"question": "Where is the tower?", "answers": ["behind the old harbour"]},
+    ]
+    made, whole = diagnosed(tmp_path, cases, "-t", "kb")
+    named = [(one["lost_at"], one["cause"]) for one in made]
+    assert named == [("loaded", "broken"), ("loaded", "stale"), ("embedded", "missing_rows"), ("loaded", "not_found")]
+    assert whole["left"] == dict.fromkeys(whole["left"], 0) | {"gold": 4, "loaded": 1, "split": 1}
+    shell(tmp_path, made[1]["advice"][0]["command"])
+    shell(tmp_path, made[2]["advice"][0]["command"])
+    again, _ = diagnosed(tmp_path, cases[1:3], "-t", "kb")
+    assert all(one["steps"]["loaded"]["status"] == "ok" and one["cause"] != "missing_rows" for one in again)
+    left_out, _ = diagnosed(tmp_path, cases[1:2], "-t", "kb", "--where", "source = 'docs/a.txt'")
+    assert (left_out[0]["lost_at"], left_out[0]["cause"]) == ("retrieved", "filter")
+    # A file that should be in the table holds what no document of it does.
+    (tmp_path / "docs" / "d.txt").write_text("The tower stands behind the old harbour.")
+    (found,), _ = diagnosed(tmp_path, cases[3:], "-t", "kb", "--docs", "docs")
+    assert (found["lost_at"], found["cause"]) == ("loaded", "not_indexed")
+    assert "docs/d.txt" in found["advice"][0]["command"]
+
+
+def test_answers_that_do_not_come_are_counted(world):
+    def say(body: dict, number: int) -> Say | tuple[int, Any, dict[str, str]]:
+        if CASES[1]["question"] in body["messages"][-1]["content"]:
+            return 400, {"error": {"message": "content filter"}}, {}
+        return reader(CASES)(body, number)
+
+    with Endpoint(say) as endpoint:
+        made, whole = diagnosed(world, CASES[:3], "-t", "kb", "-m", "openai:x", code=3, **endpoint.environment())
+    assert (made[1]["lost_at"], made[1]["cause"]) == ("answered", "failed")
+    assert whole["causes"] == {"answered": {"failed": 1}}
+
+
 @pytest.mark.parametrize(
     ("args", "stdin", "said"),
     [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from ragcli.evaluation.normalising import Folded, find, fold, fold_with_places
+from ragcli.evaluation.normalising import Folded, find, fold, fold_with_places, is_edge
 
 Kind = Literal["broken", "mojibake", "similar"]
 
@@ -115,10 +115,16 @@ class Text:
         wanted = fold(answer).replace(" ", "")
         places = [at for at, char in enumerate(self.folded.text) if char != " "]
         text = self.folded.text.replace(" ", "")
-        if len(wanted) < _LEAST_SIMILAR or (at := find(wanted, text)) < 0:
+        if len(wanted) < _LEAST_SIMILAR:
             return None
-        start, end = self.folded.span(places[at], places[at + len(wanted) - 1] + 1)
-        return Near("broken", start, end, answer, 100.0)
+        at = text.find(wanted)
+        while at >= 0:
+            first, after = places[at], places[at + len(wanted) - 1] + 1
+            if is_edge(self.folded.text, first) and is_edge(self.folded.text, after):
+                start, end = self.folded.span(first, after)
+                return Near("broken", start, end, answer, 100.0)
+            at = text.find(wanted, at + 1)
+        return None
 
     def _garbled(self, answer: str) -> Near | None:
         for form, lost in garbled(answer):

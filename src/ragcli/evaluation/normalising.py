@@ -82,7 +82,7 @@ def find(answer: str, text: str, start: int = 0) -> int:
         return -1
     at = text.find(answer, start)
     while at >= 0:
-        if _is_edge(text, at) and _is_edge(text, at + len(answer)):
+        if is_edge(text, at) and is_edge(text, at + len(answer)):
             return at
         at = text.find(answer, at + 1)
     return -1
@@ -93,7 +93,7 @@ def holds(text: str, answers: Iterable[str]) -> bool:
     return any(find(answer, text) >= 0 for answer in answers)
 
 
-def _is_edge(text: str, at: int) -> bool:
+def is_edge(text: str, at: int) -> bool:
     """Whether a place lies at the edge of a word or a number, and not within one."""
     if not 0 < at < len(text):
         return True
