@@ -355,10 +355,10 @@ class Table:
         keys = found["_rowid"].to_pylist()
         return dict(zip(keys, _plain(found.drop_columns(["_rowid"])), strict=True))
 
-    def scan(self, columns: list[str]) -> Iterator[Json]:
-        """Yield these columns of every row, as `rows` gives them, a batch in memory."""
+    def scan(self, columns: list[str], where: str | None = None) -> Iterator[Json]:
+        """Yield these columns of every row that meets a condition, as `rows` gives them, a batch in memory."""
         with lance_errors(f"cannot read the table {self.name!r}"):
-            for batch in self.dataset.to_batches(columns=columns, batch_size=_SCAN_ROWS):
+            for batch in self.dataset.to_batches(columns=columns, filter=where, batch_size=_SCAN_ROWS):
                 yield from _plain(batch)
 
     def check_where(self, where: str) -> str:
