@@ -12,7 +12,7 @@ _ragcli() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat eval --help --version' -- "$cur"))
+    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat eval questions --help --version' -- "$cur"))
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -193,6 +193,38 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--table -t --db -d --queries --qrels --measures -M --level --mode --depth --where --rerank --model -m --device --fail-under --baseline --run --per-query --skip-bad --format --help' ;;
+    questions)
+      case $prev in
+        --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        -n|--count) return ;;
+        --unanswerable) return ;;
+        --model|-m|--llm) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --kind) COMPREPLY=($(compgen -W "model heading cloze" -- "$cur")); return ;;
+        --where) return ;;
+        --seed) return ;;
+        --test) return ;;
+        --test-out) return ;;
+        -k|--top-k) return ;;
+        --mode) COMPREPLY=($(compgen -W "hybrid vector text" -- "$cur")); return ;;
+        --keep-dropped) return ;;
+        --resume) return ;;
+        --embed-model) return ;;
+        --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
+        --model-options) return ;;
+        --adapter) return ;;
+        --quantize) COMPREPLY=($(compgen -W "int8 int4" -- "$cur")); return ;;
+        --window) return ;;
+        --timeout) return ;;
+        --concurrency) return ;;
+        --temperature) return ;;
+        --max-tokens) return ;;
+        --stop) return ;;
+        --template) return ;;
+        --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--table -t --db -d -n --count --unanswerable --model -m --llm --kind --where --seed --test --test-out --no-filter -k --top-k --mode --keep-dropped --resume --embed-model --device --model-options --adapter --quantize --window --timeout --concurrency --temperature --max-tokens --stop --template --report --quiet -q --format --help' ;;
   esac
   case $cur in
     -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;

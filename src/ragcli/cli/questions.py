@@ -154,7 +154,7 @@ def questions(
         timeout=timeout,
         concurrency=concurrency,
         temperature=temperature,
-        seed=seed,
+        seed=seed or None,
         max_tokens=max_tokens,
         stop=stop,
         template=template,
@@ -168,7 +168,9 @@ def questions(
     from ragcli.store import Table
 
     kb = Table.open(db, table)
-    done = _earlier(resume)
+    for key in kb.unknown_keys(where or ""):
+        note(f"ragcli questions: no row of the table has {key}, which --where names.")
+    done = _earlier(resume) + (_earlier(test_out) if resume is not None else [])
     with ExitStack() as stack:
         find = None
         if not no_filter:
@@ -182,7 +184,7 @@ def questions(
                     device=device,
                     mode=mode,
                     k=k,
-                    where=where,
+                    where=None,  # a user's search is not narrowed to what was asked about
                     expand=0,
                     rerank=None,
                 )
@@ -200,7 +202,8 @@ def questions(
             on_dropped=None if dropped is None else lambda one: dropped(_dropped(one)),
             done=done,
         )
-        parts = _write(_shown(cases, count + unanswerable, quiet), tested, as_table(format_))
+        wants_table = as_table(format_)
+        parts = _write(_shown(cases, count + unanswerable, quiet or wants_table), tested, wants_table)
     counts.counts["wanted"], counts.counts["unanswerable_wanted"] = count, unanswerable
     if not quiet:
         _summary(table, counts, parts)
@@ -340,9 +343,8 @@ def _summary(table: str, counts: Report, parts: Counter[str]) -> None:
     made_by = ", ".join(f"{n[f'made_{kind}']} {kind}" for kind in ("model", "heading", "cloze") if n[f"made_{kind}"])
     halves = ", ".join(f"{parts[name]} {name}" for name in ("train", "test") if parts[name])
     shown = "; ".join(filter(None, (made_by, halves)))
-    note(
-        f"ragcli questions: {table}: {n['made']} questions{f' ({shown})' if shown else ''} from {n['asked']} chunks tried"
-    )
+    shown = f" ({shown})" if shown else ""
+    note(f"ragcli questions: {table}: {n['made']} questions{shown} from {n['asked']} chunks tried")
     reasons = _reasons(n, "dropped_")
     if n["dropped"] or n["failed"]:
         failed = f"{n['failed']} failed; " if n["failed"] else ""
@@ -367,11 +369,14 @@ def _code(table: str, counts: Report, report: Path | None) -> int:
     if not n["made"]:
         if n["failed"]:
             return FAILED
-        left_out = _reasons(n, "chunks_left_out_")
+        left_out, dropped = _reasons(n, "chunks_left_out_"), _reasons(n, "dropped_")
+        why = "; ".join(
+            filter(None, (f"left out: {left_out}" if left_out else "", f"dropped: {dropped}" if dropped else ""))
+        )
+        tried = f"{n['chunks_seen']} chunks, {n['asked']} tried{f' ({why})' if why else ''}"
         raise RagcliError(
-            f"no question could be made from {table}: {n['chunks_seen']} chunks,"
-            f" {n['asked']} tried{f' (left out: {left_out})' if left_out else ''}.",
-            hint="Look at the chunks with ragcli query, or have a model ask with -m.",
+            f"no question could be made from {table}: {tried}.",
+            hint="--keep-dropped FILE writes what was dropped, and why; a larger language model (-m) may ask more.",
         )
     for kind, wanted, made in (
         ("questions", n["wanted"], n["made"]),

@@ -65,9 +65,7 @@ def written(path: Path, cls: type[R], stage: str) -> list[R]:
     try:
         if end < len(data):
             os.truncate(path, end)
-            note(
-                f"ragcli {stage}: {path} ended with half a line, as a killed run leaves it; that question is asked again."
-            )
+            note(f"ragcli {stage}: {path} ended with half a line, as a killed run leaves it; it is made again.")
         elif data and not data.endswith(b"\n"):
             with path.open("ab") as stream:
                 stream.write(b"\n")

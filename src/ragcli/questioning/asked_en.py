@@ -1,4 +1,4 @@
-"""English questions from sentences: a number gives way to how many, a date to which year, else a gap. Pure functions."""
+"""English questions from sentences: a number gives way to how many, a date to which year, or a gap. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _NUMBER_WORDS = (
 )
 _COUNT = re.compile(
     rf"(?P<number>\d[\d,]*(?:\.\d+)?(?:\s(?:hundred|thousand|million|billion))?|(?:{_NUMBER_WORDS})(?:[\s-](?:{_NUMBER_WORDS}))*)"
-    r"\s(?P<noun>(?:[a-z]{3,12}(?:-[a-z]+)?\s){0,1}[a-z]{3,14}s|feet|people|men|women|percent|per cent|children|staff)\b",
+    r"\s(?P<noun>(?:[a-z]{3,12}(?:-[a-z]+)?\s){0,1}[a-z]{3,14}s|feet|people|men|women|percent|per cent|children"
+    r"|staff)\b",
     re.IGNORECASE,
 )
 _NO_NOUN = re.compile(
-    r".*\b(?:is|was|has|as|its|this|does|less|plus|minus|times|others|his|hers|yours|ours|versus|across|and|or|of|to|in|on|by"
+    r".*\b(?:cases|times|ways|things|is|was|has|as|its|this|does|less|plus|minus|times|others|his|hers|yours|ours|versus|across|and|or|of|to|in|on|by"
     r"|is|are|that|than|which|with|for|from|until|if|because)$|^(?:and|or|of|to|in|on|by|is|are|was|were|that|than|which|with|for"
     r"|from|after|before|has|have|may|can|if|will|consecutive|or)\b",
     re.IGNORECASE,
@@ -33,11 +34,12 @@ _BEFORE_RANGE = re.compile(
 )
 _AFTER_RANGE = re.compile(r"^(?:\s(?:to|or|and|-|–)\s(?:\d|one|two|three|four|five|six|ten|twelve)|[-–/]|\.\d)", re.I)
 _LEAST_WORDS = 6
+_OWN_WORDS = 4  # of them in the clause of the fact
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _CAPITAL = re.compile(r"\b[A-Z][a-z]+")
 _LISTED = re.compile(r"\bpp?\.|\bISBN|\bvol\.|\beds?\.|\bcf\.|;.*;|\bdoi\b|\bRetrieved\b|\bArchived\b", re.I)
 _DETERMINED = re.compile(
-    r"\b(?:the|these|those|its|their|his|her|our|my|your|all|any|both|each|every|other|last|first|next|same|another|no|some|such"
+    r"\b(?:the|these|those|its|their|his|her|our|my|your|all|any|both|each|every|other|last|first|next|same|another|no|such"
     r"|previous|past|top|half)\s$",
     re.IGNORECASE,
 )
@@ -48,6 +50,56 @@ _GOES_WITH = re.compile(
     r"\s(?:is|are|was|were|and|or|in|at|on|to|of|for|by|with|from|has|have|had|can|may|must|will|shall|which|who|where|that|as|until"
     r"|after|before|during|lies|stands|runs|made|won|wrote|became|began|under|over|into|through|between|near|when|while|than)\b"
 )
+# What follows these words is asked for by one: called a pecten, located in Davos, made of oak.
+_FOLLOWS: tuple[tuple[str, str], ...] = (
+    (
+        r"(?:is|are|was|were|be|been|or|and|also|often|commonly|usually|sometimes)?\s?(?:called|known as|termed"
+        r"|nicknamed)",
+        "what",
+    ),
+    (
+        r"(?:located|situated|based|headquartered|born|buried|kept|stored|held|published|printed|grown"
+        r"|found only) (?:in|at|on)",
+        "where",
+    ),
+    (
+        r"(?:written|directed|designed|built|founded|discovered|invented|composed|published|developed|led|owned|appointed|signed"
+        r"|approved|painted|created|produced|commissioned|introduced|caused|governed|followed|replaced"
+        r"|surrounded|issued) by",
+        "whom or what",
+    ),
+    (
+        r"(?:descended|derived|inherited|made|formed|built|composed|extracted|obtained|borrowed"
+        r"|translated) (?:from|of|out of)",
+        "what",
+    ),
+    (
+        r"(?:named after|based on|depends? on|consists? of|known for|famous for|responsible for|similar to"
+        r"|covered (?:with|by|in)"
+        r"|lined with|filled with|feeds? on|rel(?:y|ies) on|equipped with|marked (?:with|by)|divided into"
+        r"|limited to|equal to"
+        r"|reserved for|used (?:for|as)|intended for|suitable for|compensated with|agreed with|charged to"
+        r"|sent to|paid by|reported to)",
+        "what",
+    ),
+)
+_FOLLOWED = tuple(
+    (
+        re.compile(
+            rf"\b(?:{verb})\s(?P<answer>(?:[^\W\d_][\w’'-]*\s?){{1,8}})(?=[,;:]|$|\s(?:which|who|that|where"
+            rf"|when|and is|and are|but)\b)"
+        ),
+        word,
+    )
+    for verb, word in _FOLLOWS
+)
+_WEAK = re.compile(
+    r"(?:it|them|him|her|one|which|that|this|what|whom|others?|all|each|time|course|the (?:same|other|latter"
+    r"|former|following))\b",
+    re.I,
+)
+_GOES_ON = re.compile(r"[;:]\s|,\s(?:but|though|although|while|whereas|so that|since|because)\s")
+_TAIL = re.compile(r"\s(?:and|or|of|to|in|on|at|for|by|with|from|the|a|an|as|is|are|was|were)$")
 GAP = "____"
 
 
@@ -69,11 +121,17 @@ def asked(text: str) -> Iterator[tuple[int, int, str, str, str, str]]:
             continue
         if not re.fullmatch(r"\d{4}", number):
             found.append((1, *match.span(), f"how many {' '.join(noun.split())}", "quantity"))
-    for match in _PERCENT.finditer(text):
-        if not _BEFORE_RANGE.search(text[: match.start()]) and not _AFTER_RANGE.match(text[match.end() :]):
-            found.append((1, *match.span(), "what percentage", "quantity"))
-    for match in _YEAR.finditer(text):
-        found.append((1, *match.span(), "which year", "date"))
+    for form, word in _FOLLOWED:
+        for match in form.finditer(text):
+            answer = match["answer"].rstrip()
+            if not _TAIL.search(answer) and not _WEAK.match(answer):
+                found.append((0, match.start("answer"), match.start("answer") + len(answer), word, "pattern"))
+    found += [
+        (1, *match.span(), "what percentage", "quantity")
+        for match in _PERCENT.finditer(text)
+        if not _BEFORE_RANGE.search(text[: match.start()]) and not _AFTER_RANGE.match(text[match.end() :])
+    ]
+    found += [(1, *match.span(), "which year", "date") for match in _YEAR.finditer(text)]
     for fact in facts(text):
         span = _name(text, fact)
         if span is not None:
@@ -87,9 +145,21 @@ def asked(text: str) -> Iterator[tuple[int, int, str, str, str, str]]:
         if "“" in text[:start] and text.rfind("“", 0, start) > text.rfind("”", 0, start) and kind != "blank":
             continue
         seen.add((start, end))
-        before, after = text[:start], text[end:]
+        before, after = _kept(text, start, end)
         if len(_WORD.findall(before)) + len(_WORD.findall(after)) >= _LEAST_WORDS:
             yield start, end, word, before, after, kind
+
+
+def _kept(text: str, start: int, end: int) -> tuple[str, str]:
+    """Return what a question keeps before and after its fact: what only goes on from it is left out."""
+    before, after = text[:start], text[end:]
+    own = re.split(r"[,;:]\s", before)[-1]
+    for cut in _GOES_ON.finditer(after):
+        if len(_WORD.findall(own + after[: cut.start()])) < _OWN_WORDS:
+            continue
+        if len(_WORD.findall(before)) + len(_WORD.findall(after[: cut.start()])) >= _LEAST_WORDS:
+            return re.sub(r"\bsome\s$", "", before), after[: cut.start()]
+    return re.sub(r"\bsome\s$", "", before), after
 
 
 def _name(text: str, fact: Fact) -> tuple[int, int] | None:

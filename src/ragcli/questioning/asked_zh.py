@@ -19,7 +19,7 @@ _UNITS = (
     "|头|匹|棵|株|朵|门|科|属|目|队|场|局|轮|分|票|席|级|路|站|个站|个|元|万元|亿元|美元|万美元|亿美元|英镑|欧元|日元|港元|港币|人民币|元人民币"
     "|倍|成|字|句|行|列|字节|比特|像素|马力|节|胎|碗|杯|瓶|箱|袋"
 )
-_RARE = frozenset("科目属门行列字句局场轮队路站级册卷片区席头级部本只成期度分")
+_RARE = frozenset("条队分科目属门行列字句局场轮队路站级册卷片区席头级部本只成期度分")
 _QUANTITY = re.compile(rf"(?P<number>{_NUMERAL})(?P<more>多|余|几)?(?P<scale>[万亿千百]*)\s*(?P<unit>{_UNITS})")
 _PERCENT = re.compile(rf"百分之(?:{_NUMERAL})|\d[\d.]*\s?[%％]")
 _ORDINAL = re.compile(rf"第(?P<number>\d+|[二三四五六七八九十百千]+[一二三四五六七八九十百千]*)(?P<unit>{_UNITS})?")
@@ -30,10 +30,10 @@ _DAY = re.compile(r"[\d一二三四五六七八九〇零]{4}年[\d一二三四�
 _MONTH_DAY = re.compile(r"[\d一二三四五六七八九十]{1,3}月[\d一二三四五六七八九十]{1,3}[日号]")
 _CENTURY = re.compile(r"(?:公元前?)?[\d一二三四五六七八九十]{1,3}世纪")
 _RANGE_BEFORE = re.compile(
-    r"[\d一二三四五六七八九十百千万年月日%％]\s*[至到~～\-—–、/×x]\s*$|[第约]?\s*[\d.,]$|[A-Za-z][-]?$|每$|之$"
+    r"[\d一二三四五六七八九十百千万年月日%％]\s*[至到~～\-—–－、/×x]\s*$|[第约]?\s*[\d.,]$|[A-Za-z][-]?$|[:：]$|每$|之$"
 )
 _RANGE_AFTER = re.compile(
-    r"^\s*[至到~～\-—–/×x、]\s*(?:约)?[\d一二三四五六七八九十百]|^[\d.,]\d|^[A-Za-z]|^之|^分之|^多|^余|^几"
+    r"^\s*[至到~～\-—–－/×x、]\s*(?:约)?[\d一二三四五六七八九十百]|^[\d.,]\d|^[A-Za-z]|^之|^分之|^多|^余|^几"
 )
 _ENDS_ZH = {
     "大学": "哪所大学",
@@ -59,7 +59,9 @@ _PLACED = re.compile(
     r"(?P<verb>位于|位在|坐落于|坐落在|地处|出生于|生于|出生在|葬于|发源于|源于|起源于|流入|注入|产于|原产于|设于|设在|建于|毕业于|就读于|隶属于|改编自|来自)"
     r"(?P<name>[^，。；、：（）()“”「」《》\d]{2,16})(?=[，。；]|$)"
 )
-_NO_PLACE = re.compile("[的了]$|^[了过]|一[个座条家]|[但时后并而且]")
+_NO_PLACE = re.compile(
+    "^[于自到此该其本]|[的了]$|^[了过]|一[个座条家]|[但时后并而且]|设置|保存|仍然|迄今|开始|进行|举行|运[作营]"
+)
 _PLACED_WORDS = {
     "毕业于": "哪所学校",
     "就读于": "哪所学校",
@@ -81,6 +83,8 @@ _LASTS = re.compile(
     r"(?:约|达|共|了|近|历时|长达|有|为期|需|超过|至少|最长|最多|满|仅|为|是|保存|延长|工作|服务|任职)$"
 )
 _ENOUGH = 8  # characters that a question keeps beside what it asks for
+_HANGING = re.compile("(?:[中时后]|期间|以来)$")  # what follows, which is left out, would say something
+_NOUN_LEFT = re.compile("的[^的，。；：是在有为了]{1,6}$")
 _OWN = 2  # of them in the clause of the fact, or the next one: 10月17日起 alone asks for nothing
 _LONG = 48
 _MOST_LISTED = 4
@@ -112,7 +116,7 @@ def asked(text: str) -> Iterator[tuple[int, int, str, str, str, str]]:
         if "之一" in text[end:]:
             continue
         before, after = _kept(text, start, end)
-        if goes_on(before + word):
+        if "：" in after or goes_on(before + word) or _HANGING.search(after):
             continue
         if (before + after).count("、") > _MOST_LISTED or (before.endswith("的") and not re.search("[是为有]", before)):
             continue
@@ -125,6 +129,8 @@ def _kept(text: str, start: int, end: int) -> tuple[str, str]:
     before, after = text[:start], text[end:]
     own = re.sub(r"\W", "", _CLAUSE.split(before)[-1])
     for cut in _CLAUSE.finditer(after):
+        if _NOUN_LEFT.search(after[: cut.start()]):
+            continue  # what follows says something of it
         kept = re.sub(r"\W", "", after[: cut.start()])
         if len(own + kept) >= _OWN and len(re.sub(r"\W", "", plain(before)) + kept) >= _ENOUGH:
             after = after[: cut.start()]
@@ -142,10 +148,10 @@ def _patterns(text: str) -> Iterator[tuple[int, int, str]]:
         if bool(match["open"]) == bool(match["close"]):
             yield *match.span("name"), "什么"
     for match in _PLACED.finditer(text):
-        if not _NO_PLACE.search(match["name"]) and not re.search("是一[个家座条所种间][^，]*$", text[: match.start()]):
+        if not _NO_PLACE.search(match["name"]) and not re.search("是一[个家座条所种间]?[^，]*$", text[: match.start()]):
             yield *match.span("name"), _PLACED_WORDS.get(match["verb"], "哪里")
     for match in _BY.finditer(text):
-        if not re.search(r"[的了]|^[于此其]|自行|共同|联合|专人|一[个位名家]", match["name"]):
+        if not re.search(r"[的了]|^[于此其]|[为因被]|自行|共同|联合|专人|一[个位名家]", match["name"]):
             yield *match.span("name"), "谁"
 
 
@@ -173,7 +179,7 @@ def _date(text: str, start: int, end: int) -> tuple[int, int, int, str, str] | N
     if (
         _RANGE_BEFORE.search(text[:start])
         or text[:start].endswith(("年", "月"))
-        or re.match(r"\s*[至到~～\-—–/、]|代|度|[月日]|[\d一二三四五六七八九十]", text[end:])
+        or re.match(r"\s*[至到~～\-—–－/、]|代|度|[月日]|[\d一二三四五六七八九十]", text[end:])
     ):
         return None
     for form, word in (
@@ -193,7 +199,7 @@ def _quantity(text: str, start: int, end: int) -> tuple[int, int, int, str, str]
     if start and text[start - 1] == "第":
         start -= 1
     before = text[:start]
-    if _RANGE_BEFORE.search(before):
+    if _RANGE_BEFORE.search(before) or re.search("(?<![达增升降减缩延提])[至到]$", before):
         return None
     percent = _PERCENT.match(text, start)
     if percent and percent.end() >= end:
@@ -205,7 +211,7 @@ def _quantity(text: str, start: int, end: int) -> tuple[int, int, int, str, str]
         unit = ordinal["unit"]
         if not unit or _RANGE_AFTER.match(text[ordinal.end() :]):
             return None
-        return 2, start, ordinal.end(), f"第几{unit}", "quantity"
+        return (2, start, ordinal.end(), f"第几{unit}", "quantity") if start else None
     match = _QUANTITY.match(text, start)
     if match is None or match.end() < end or _RANGE_AFTER.match(text[match.end() :]):
         return None
@@ -221,12 +227,14 @@ def _quantity(text: str, start: int, end: int) -> tuple[int, int, int, str, str]
     if unit in ("年", "月", "日", "世纪", "号") or (
         unit in ("分", "等", "号", "级", "度", "成", "部", "本", "只") and not number.isdigit()
     ):
-        if unit == "世纪" or _TIME.match(text, start) and unit != "年":
+        if unit == "世纪" or (_TIME.match(text, start) and unit != "年"):
             return None
         if unit == "年" and (len(number) >= 4 or not _LASTS.search(before)):
             return None  # 康熙9年: a year, which is a date's
+    if unit == "人" and text[match.end() :].startswith("队"):
+        return None
     if before[-1:] and before[-1] in "第之每数几若干其多":
         return None
-    if len(number) == 1 and not number.isdigit() and unit in _RARE:
+    if not number[0].isdigit() and unit in _RARE:
         return None  # 兵二科给事中
     return 1, start, match.end(), f"多少{unit}", "quantity"

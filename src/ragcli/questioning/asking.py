@@ -126,6 +126,11 @@ class ModelMaker:
         """What ``made_by`` says."""
         return f"model:{self.llm.name}"
 
+    @property
+    def is_free(self) -> bool:
+        """A model is asked once."""
+        return False
+
     def make(self, chunks: Sequence[Chunk]) -> Iterator[Made]:
         """Yield what the model makes of each chunk, in order."""
         for chunk, said in zip(chunks, self.say((chunk, True, "") for chunk in chunks), strict=True):

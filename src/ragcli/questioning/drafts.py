@@ -74,6 +74,11 @@ class Made:
 class Maker(Protocol):
     """Makes questions from chunks."""
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it makes the same again at no cost."""
+        ...
+
     def make(self, chunks: Sequence[Chunk]) -> Iterator[Made]:
         """Yield what each chunk gives, in order.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ragcli.answering.terms import Language, terms
 from ragcli.questioning.drafts import Draft, text_language
-from ragcli.questioning.wording import about, is_question, is_within, quoted, subject
+from ragcli.questioning.wording import about, is_question, is_within, lowered, quoted, subject
 from ragcli.records import Chunk
 from ragcli.splitting.sentences import sentence_spans
 
@@ -171,10 +171,14 @@ def _definition(chunk: Chunk, language: Language) -> Iterator[Draft]:
     if language == "zh":
         if match["verb"] == "为" and not re.match("[一由在]", answer):
             return
-        if re.match("[在由于从以]", answer) or (
-            chunk.text[match.end("answer")] == "，"
-            and not re.search("的[^的而并因被受将会]{1,12}$", answer)
-            and _UNFINISHED.search(answer)
+        if (
+            re.match(r"[在由于从以前约\d]|公元", answer)
+            or re.search("[中里上时后]$|以来$", answer)
+            or (
+                chunk.text[match.end("answer")] == "，"
+                and not re.search("的[^的而并因被受将会]{1,12}$", answer)
+                and _UNFINISHED.search(answer)
+            )
         ):
             return  # 一家总部设在伦敦，…: what it is comes later
         asks = "谁" if _PERSON.search(answer) and not re.search(r"之一$|称号|总称|统称", answer) else "什么"
@@ -183,6 +187,35 @@ def _definition(chunk: Chunk, language: Language) -> Iterator[Draft]:
         )
     else:
         yield _draft(chunk, language, f"What is “{title}”?", *match.span("answer"), title, match.group().strip(". \n"))
+
+
+_SAYS_WHAT = re.compile(
+    r"(?:(?P<article>The|A|An)\s)?(?P<name>[A-Za-z][\w’'-]*(?:\s(?!is\b|are\b|of\b)[\w’'-]+){0,3})\s(?P<verb>is|are)\s"
+    r"(?P<answer>(?:an?|the)\s(?!same\b|first\b|only\b|case\b|more\b|most\b|other\b|reason\b|result\b|way\b)[^.;:,?!()\n“”\"]{15,140})"
+)
+
+
+def says_what(sentence: str, words: str) -> tuple[int, int, str] | None:
+    """Return (start, end, question) where an English sentence says what something is: The skips are the captains.
+
+    Args:
+        sentence: one that stands by itself.
+        words: the text around it, which says whether the thing's name is written small.
+    """
+    match = _SAYS_WHAT.fullmatch(sentence) or _SAYS_WHAT.match(sentence)
+    if match is None or sentence[match.end() :][:1] not in ("", ",", ";") or _NO_THING.search(match["name"]):
+        return None
+    name = match["name"] if match["article"] else lowered(match["name"], words)
+    article = match["article"].lower() + " " if match["article"] else ""
+    return *match.span("answer"), f"what {match['verb']} {article}{name}?"
+
+
+_NO_THING = re.compile(
+    r"\b(?:one|two|most|all|many|some|each|every|part|kind|number|what|who|which|result|reason|way|point|thing|rest|other|others"
+    r"|question|answer|problem|object|aim|purpose|effect|idea|fact|time|day|following|first|second|last|next|only|main|again|elsewhere|foregoing|further|different|nearest|opposite|beyond|here|there"
+    r"|in|on|at|by|to|from|for|with|behind|above|below|near|as|like|than|of|it|such|same)\b",
+    re.IGNORECASE,
+)
 
 
 def context(chunk: Chunk, question: str, language: Language) -> tuple[str, str]:

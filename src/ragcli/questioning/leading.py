@@ -1,8 +1,8 @@
 """Whether a question leads back to its chunk: it is searched for as a user would, and looked at what is found.
 
-Dropped is a question that does not find its chunk among the first hits (``not_found``), one that other documents answer
-as well (``ambiguous``), and one whose sentence stands elsewhere with another answer (``contradicted``). The chunk counts
-as found where a chunk of the same document that holds the answer is, too: chunks overlap.
+Dropped is a question that does not find its chunk among the first hits (``not_found``), one that other documents
+answer as well (``ambiguous``), and one whose sentence stands elsewhere with another answer (``contradicted``). The
+chunk counts as found where a chunk of the same document that holds the answer is, too: chunks overlap.
 
 The filter has a price. Questions that the search cannot answer are gone, so that what is left makes the search look
 better than it is. What was dropped can be kept, and counted.

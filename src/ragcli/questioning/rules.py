@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 
 from ragcli.answering.facts import facts
@@ -11,17 +12,17 @@ from ragcli.answering.terms import Language
 from ragcli.errors import UsageError
 from ragcli.questioning import asked_en, asked_zh
 from ragcli.questioning.drafts import Draft, Made, first_fitting, text_language
-from ragcli.questioning.headings import context
+from ragcli.questioning.headings import context, says_what
 from ragcli.questioning.headings import drafts as of_headings
 from ragcli.questioning.sampling import fingerprint
-from ragcli.questioning.sentences import Sentence, askable, plain
+from ragcli.questioning.sentences import Sentence, askable, is_balanced, plain
 from ragcli.questioning.wording import lowered
 from ragcli.records import Chunk
 
 KINDS = ("heading", "cloze")
 # A clause that has no subject of its own, and what names another thing.
 _PREDICATE = re.compile(
-    "由|在|于|位|坐落|毕业|就读|又|俗|简称|全长|全线|总|共|占地|面积|海拔|人口|最|体长|身高|身长|年|哪|曾|被|原|建|成立|创|募集|获|中途|出生|生于|历时|票房"
+    "由|在|于|位|坐落|毕业|就读|又|俗|简称|全长|全线|总|共|占地|面积|海拔|人口|最|体长|身高|身长|哪|曾|被|原|建|成立|创|募集|获|中途|出生|生于|历时|票房"
     "|播|发行|售|水深|高|长|重|隶属|改编|发源|注入|流|产|葬|每|平均|设|拥有|属"
 )
 _NAMES = re.compile(r"[A-Za-z0-9·“”「」《》]")
@@ -45,6 +46,11 @@ class RuleMaker:
                 raise UsageError(f"there is no kind {kind!r} of questions.", hint=f"Choose from {', '.join(KINDS)}.")
         self._kinds = tuple(dict.fromkeys(kinds)) or KINDS
 
+    @property
+    def is_free(self) -> bool:
+        """Rules make the same again at no cost."""
+        return True
+
     def make(self, chunks: Sequence[Chunk]) -> Iterator[Made]:
         """Yield what each chunk gives, in order."""
         for chunk in chunks:
@@ -61,15 +67,23 @@ def cloze(chunk: Chunk) -> Iterator[Draft]:
     asked = asked_zh.asked if language == "zh" else asked_en.asked
     ranked: list[tuple[int, int, Draft]] = []
     for sentence in askable(chunk.text, language):
+        said = says_what(sentence.text, chunk.text) if language == "en" else None
+        if said is not None:
+            first, last, defined = said
+            question, subject = context(chunk, defined, language)
+            if subject and subject in question:
+                draft = _draft(chunk, sentence, first, last, question, language, subject, "")
+                ranked.append((_ORDER["pattern"], len(ranked), replace(draft, frame=None)))
         for start, end, word, before, after, kind in asked(sentence.text):
             words = _question(language, word, before, after, chunk.text)
-            if words is None:
+            if words is None or not is_balanced(words):
                 continue
             question, subject = context(chunk, words, language)
             if not subject and language == "zh" and len(re.sub(r"\W", "", words)) < 14:
                 continue
             if kind == "blank":
                 question = _gap(words, subject, language)
+            question = question[:1].upper() + question[1:]
             other = _elsewhere(words, word, chunk.title) if kind != "blank" and language == "zh" else ""
             ranked.append(
                 (_ORDER[kind], len(ranked), _draft(chunk, sentence, start, end, question, language, subject, other))

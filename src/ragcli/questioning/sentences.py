@@ -16,7 +16,7 @@ _LENGTHS: dict[Language, tuple[int, int]] = {"zh": (10, 160), "en": (30, 320)}  
 # What a sentence begins with that goes on from another one.
 _GOES_ON_ZH = re.compile(
     r"[\W_]*(?:而|但|并|且|因此|因而|所以|然而|此外|另外|其|该|此|这|那|他|她|它|牠|祂|同时|同样|随后|之后|其后|后来|不过"
-    r"|于是|例如|比如|如|即|也|又|再|则|故|不然|否则|同年|同月|同日|翌|次年|次日|当时|当年|当日|当地|两者|二者|前者|后者|据此|为此"
+    r"|于是|例如|比如|譬如|如|即|也|又|再|则|故|不然|否则|同年|同月|同日|翌|次年|次日|当时|当年|当日|当地|两者|二者|前者|后者|据此|为此"
     r"|对此|由此|总之|可见|最后|首先|其次|接着|然后|结果|反之|相反|虽然|尽管|如果|若|以及|或|及|和|与|等|等等|另一|另有|另|还|以上"
     r"|以下|上述|下列|如下|如上|注|见|参见|图|表|附|我|你|您|咱|问|答|大家|最终|最初|终于|期间|事后|此后|从此|自此|至此|甚至|尤其"
     r"|特别是|主要|共|到了|至于|只|仅|但是|可是|只是|因为|由于|就|才|便|都|均|却|所)"
@@ -28,19 +28,24 @@ _LEANS_ZH = re.compile(
     r"|文中|上文|下文|自己|对方|两人|二人|三人|[我你您咱]"
 )
 _GOES_ON_EN = re.compile(
-    r"\W*(?:in (?:other words|fact|short|general|brief|particular|most cases|all cases)|each (?:of|[a-z]+s)|he|she|it|its|they|their|them|his|her|him|this|that|these|those|such|there|here|but|and|or|so|yet|then|thus"
+    r"\W*(?:in (?:other words|fact|short|general|brief|particular|most cases|all cases)|each (?:of|[a-z]+s)|he"
+    r"|she|it|its|they|their|them|his|her|him|this|that|these|those|such|there|here|but|and|or|so|yet|then|thus"
     r"|therefore"
     r"|however|moreover|furthermore|also|besides|hence|instead|otherwise|nevertheless|nonetheless|still|for example"
-    r"|for instance|in addition|in contrast|on the other hand|as a result|meanwhile|afterwards?|later|again|finally|next"
+    r"|for instance|in addition|in contrast|on the other hand|as a result|meanwhile|afterwards?|later|again"
+    r"|finally|next"
     r"|first|second|secondly|thirdly|last|lastly|both|another|others?|one|we|i|you|my|our|your|us|who|which|what|when|where"
-    r"|why|how|if|because|since|although|though|while|whereas|not|no|nor|note|see|let|please|even|only|just|indeed|of course"
-    r"|perhaps|with|some|most|many|few|neither|either|after|before|once|now|again|too|well|let|consider)\b",
+    r"|why|how|if|because|since|although|though|while|whereas|not|no|nor|note|see|let|please|even|only|just"
+    r"|indeed|of course"
+    r"|perhaps|with|much|probably|naturally|simultaneously|similarly|curiously|elsewhere|opposite|the (?:other"
+    r"|foregoing|latter|former|same|place|question|result|whole)|a (?:further|third|second)|some|most|many|few"
+    r"|neither|either|after|before|once|now|again|too|well|let|consider)\b",
     re.IGNORECASE,
 )
 _LEANS_EN = re.compile(
-    r"\b(?:he|she|they|them|him|his|her|hers|their|theirs|this|these|those|such|former|latter|above|below|following"
-    r"|aforementioned|here|i|we|you|my|our|your|us|me|myself|ourselves|yourself|there|then|same|again|also|too|instead|however|therefore|thus|otherwise|said|respectively|et al)\b"
-    r"|\bit\b(?!\s+(?:is|was)\s+\w+(?:ed|en)\s+that)",
+    r"\b(?:this|these|those|such|former|latter|above|below|following|aforementioned|here|there|then|thus|therefore|otherwise"
+    r"|i|we|you|my|our|your|us|me|myself|ourselves|yourself|respectively|et al|said)\b"
+    r"|^(?:\S+\s){0,3}(?:he|she|they|them|him|his|her|hers|their|theirs|it|its)\b",
     re.IGNORECASE,
 )
 _FOREIGN = re.compile(r"[|\t\n]|https?:|www\.|[{}<>`*→]|\[\d|={2,}|_{2,}|…{2,}|\.{3}|[?？]")
@@ -82,14 +87,15 @@ def askable(text: str, language: Language) -> Iterator[Sentence]:
             continue
         if language == "en" and ("—" in bare or _LETTERED.search(bare)):
             continue
-        if goes_on.match(bare) or leans.search(bare) or not _balanced(bare):
+        if goes_on.match(bare) or leans.search(bare) or not is_balanced(bare):
             continue
         if language == "en" and not bare[:1].isupper() and not bare[:1].isdigit():
             continue
         yield Sentence(start, start + len(bare), bare)
 
 
-def _balanced(text: str) -> bool:
+def is_balanced(text: str) -> bool:
+    """Whether every bracket and quotation mark of a text has its other half."""
     return all(text.count(pair[0]) == text.count(pair[1]) for pair in _PAIRS) and text.count('"') % 2 == 0
 
 

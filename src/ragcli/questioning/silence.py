@@ -44,7 +44,11 @@ def silent_cases(run: _Run, kept: Sequence[Kept], asker: ModelMaker | None) -> I
         kept: the questions that are answered.
         asker: a language model that makes and checks them.
     """
-    left, tried = run.wanted.unanswerable, 0
+    left, tried = max(0, run.wanted.unanswerable - len(run.done_silent)), 0
+    run.asked_before |= set(run.done_silent)
+    run.report.count("unanswerable_made", len(run.done_silent))
+    for case in run.done_silent.values():
+        run.report.count(f"unanswerable_{case.extra.get('kind', NEAR)}")
     candidates = _mixed(run, kept, asker)
     while left and tried < _ENOUGH * run.wanted.unanswerable + _AT_ONCE:
         some = list(islice(candidates, min(_AT_ONCE, left + 2)))
@@ -53,8 +57,7 @@ def silent_cases(run: _Run, kept: Sequence[Kept], asker: ModelMaker | None) -> I
         tried += len(some)
         for case in _checked(run, some, asker, left):
             left -= 1
-            if fold(case.question) not in run.done_silent:
-                yield case
+            yield case
 
 
 def _mixed(run: _Run, kept: Sequence[Kept], asker: ModelMaker | None) -> Iterator[Unanswered]:

@@ -9,12 +9,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ragcli.answering.terms import Language
 from ragcli.errors import UsageError
 from ragcli.evaluation.normalising import fold
 from ragcli.questioning.drafts import Draft, Dropped, Made, Maker
@@ -201,10 +201,16 @@ class _Run:
 
     def _made(self, chunks: Sequence[Chunk]) -> Iterator[Made]:
         """Yield what the maker makes of chunks, and what an earlier run made of them."""
-        fresh = iter(self.maker.make([chunk for chunk in chunks if chunk.id not in self.done]))
+        free = self.maker.is_free
+        fresh = iter(self.maker.make([chunk for chunk in chunks if free or chunk.id not in self.done]))
         for chunk in chunks:
             case = self.done.get(chunk.id)
-            yield next(fresh) if case is None else Made(chunk=chunk, drafts=[draft_of(case, chunk)])
+            if case is None:
+                yield next(fresh)
+                continue
+            again = next(fresh).drafts if free else ()
+            known = next((draft for draft in again if draft.question == case.question), None)
+            yield Made(chunk=chunk, drafts=[known or draft_of(case, chunk)])
 
     def _kept(self, made: Made, hits: dict[int, Sequence[Hit]]) -> Kept | None:
         """Return the first draft of a chunk that can be used; what is not used is dropped, with the first reason."""
@@ -277,13 +283,13 @@ def draft_of(case: Case, chunk: Chunk) -> Draft:
     """Return what an earlier case was made from."""
     from ragcli.questioning.headings import context
 
-    language = "zh" if case.extra.get("language") == "zh" else "en"
+    language: Language = "zh" if case.extra.get("language") == "zh" else "en"
     return Draft(
         question=case.question,
         answer=case.answers[0],
         chunk=chunk,
         made_by=str(case.extra.get("made_by", "")),
-        language=language,  # type: ignore[arg-type]
+        language=language,
         evidence=case.answers[0],
-        subject=context(chunk, case.question, language)[1],  # type: ignore[arg-type]
+        subject=context(chunk, case.question, language)[1],
     )

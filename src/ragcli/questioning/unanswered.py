@@ -64,6 +64,22 @@ _ATTRIBUTES: dict[Language, tuple[tuple[str, str], ...]] = {
         ("What is the name of the mascot of {}?", "mascot"),
     ),
 }
+# What asks in a Chinese question, and all words that may say the same of another document.
+_SAID_AS = (
+    ("[位坐设].{0,2}[于在落]|地处|葬|在哪里", "位[于在]|坐落|地处|设[在于]|[省市县区州郡镇村]|境内"),
+    ("称|名|叫", "称|名|叫|谓"),
+    ("毕业|就读", "毕业|就读|大学|学院|中学|肄业|[学硕博]士"),
+    ("执导|导演", "导|拍摄"),
+    ("编剧|主演|创作|作[曲词]|填词|演唱|撰写|编|绘", "编|演|创作|作[曲词者]|填词|演?唱|写|著|绘"),
+    ("制造|生产|制作|建造|兴建|承建|设计|研发|开发", "制|产|造|建|设计|研发|开发|厂"),
+    ("[管经]理|运营|营运|经营|拥有|负责|主办|承办", "管理|[运经]营|营运|公司|拥有|负责|办"),
+    ("出生|生于", "生|籍|人"),
+    ("[注流]入|发源|源", "[注流汇]入|源|河口|海|湖"),
+    ("长|高|深|海拔|宽|重", "[公英]?[里尺米寸分斤吨克磅]"),
+    ("面积|占地", "面积|平方|公顷|亩"),
+    ("人口|多少人", "人口|居民|人"),
+    ("出版|发行|播|上映|发售|票房|成立|建|创|原产|产|改编", "出版|发行|播|映|售|票房|成立|建|创|产|改编|年"),
+)
 _THINGS: dict[Language, tuple[str, ...]] = {
     "zh": (
         "型号 {} 的额定功率是多少？",
@@ -94,7 +110,7 @@ class Unanswered:
         chunk: what it was made from; None for a far one.
         names: what a chunk must name to answer it: the new title, number, code.
         document: another document that it names, with its chunk.
-        silent: words of which the document may have none.
+        silent: words of which the document that it names may have none.
     """
 
     question: str
@@ -131,6 +147,8 @@ def _swapped(draft: Draft, hits: Sequence[Hit]) -> Iterator[Unanswered]:
             continue
         name = quoted(other) if draft.language == "zh" else f"“{other}”"
         question = draft.elsewhere.format(name)
+        asks = draft.elsewhere if draft.made_by == "cloze" else ""
+        silent = "|".join(said for form, said in _SAID_AS if asks and re.search(form, asks))
         yield Unanswered(
             question=question,
             language=draft.language,
@@ -138,6 +156,7 @@ def _swapped(draft: Draft, hits: Sequence[Hit]) -> Iterator[Unanswered]:
             chunk=draft.chunk,
             names=other,
             other=chunk_of(hit),
+            silent=silent,
         )
 
 
@@ -205,9 +224,10 @@ def answers(asked: Unanswered, texts: Sequence[Hit | Chunk]) -> bool:
     wanted = terms(rest, question=True)
     weights = {term: grammar(term) for term in wanted.strong if grammar(term)}
     whole = sum(weights.values())
-    if asked.how == "swapped" and len(weights) < _LEAST_TERMS:
+    if asked.how == "swapped" and len(weights) < _LEAST_TERMS and not asked.silent:
         return True  # too little to tell
     most = _SAID if asked.how == "swapped" else _COVERED
+    other = asked.other.document_id if asked.other is not None else ""
     own = {chunk.document_id for chunk in (asked.chunk, asked.other) if chunk is not None}
     for text in texts:
         above = "\n".join(filter(None, (text.title, *text.headings)))
@@ -215,7 +235,8 @@ def answers(asked: Unanswered, texts: Sequence[Hit | Chunk]) -> bool:
         is_own = text.document_id in own
         if asked.how == "invented" and find(name, said) >= 0:
             return True
-        if asked.silent and is_own and re.search(asked.silent, text.text, re.IGNORECASE):
+        speaks_of_it = text.document_id == other if asked.how == "swapped" else is_own
+        if asked.silent and speaks_of_it and re.search(asked.silent, text.text, re.IGNORECASE):
             return True
         if find(name, said) < 0:
             continue

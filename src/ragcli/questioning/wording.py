@@ -12,7 +12,8 @@ _MOST_SUBJECT = 80
 _GENERIC = re.compile(
     r"(?:[\W\d_]|第[一二三四五六七八九十百\d]+[章节条部分篇]|chapter|section|part|appendix|附录|附件)*"
     r"(?:untitled|readme|index|document|overview|introduction|summary|abstract|background|notes?|references?|contents?"
-    r"|table of contents|example|examples|see also|external links|about|general|misc(?:ellaneous)?|other|faqs?|cover|preface"
+    r"|table of contents|example|examples|see also|external links|about|general|misc(?:ellaneous)?|other|faqs?"
+    r"|cover|preface"
     r"|acknowledgements?|conclusions?|changelog|home|text|page \d+|sheet ?\d+|slide ?\d+|usage|options|notice"
     r"|概述|简介|介绍|引言|前言|目录|总则|附则|说明|备注|注释|参考|参考文献|参考资料|外部链接|相关条目|摘要|背景|其他|其它|示例|例子"
     r"|(?:part|section|chapter|rule|table|figure|class|test|step|annex)\s+\w{1,4}|未命名|无标题|文档|封面|结论|总结|小结|正文|附注|脚注|来源|内容|首页)?[\W\d_]*",
@@ -78,7 +79,8 @@ def is_question(text: str) -> bool:
 
 
 _SMALL = frozenset(
-    "The A An In On At For From To By Of Each Every All Any During Under Within Between Over About At As Until More Less".split()
+    {"The", "A", "An", "In", "On", "At", "For", "From", "To", "By", "Of", "Each", "Every", "All", "Any", "During"}
+    | {"Under", "Within", "Between", "Over", "About", "As", "Until", "More", "Less"}
 )
 
 
