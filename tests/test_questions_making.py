@@ -277,8 +277,8 @@ def test_a_model_is_asked_at_once_and_not_believed(zh, tmp_path):
 
     with Endpoint(script) as endpoint:
         cases, said = make(
-            zh, "-n", 12, "--mode", "text", "-m", "openai:scripted", "--concurrency", 4, "--report", tmp_path / "report.json",
-            "--keep-dropped", tmp_path / "dropped.jsonl", code=3, **endpoint.environment(),
+            zh, "-n", 12, "--mode", "text", "-m", "openai:scripted", "--concurrency", 4, "--report",
+            tmp_path / "report.json", "--keep-dropped", tmp_path / "dropped.jsonl", code=3, **endpoint.environment(),
         )  # fmt: skip
         assert endpoint.most_at_once > 1
     check(cases)
@@ -456,7 +456,7 @@ def test_a_question_must_lead_back_to_one_place():
     assert lead(draft, [own, other]).reason == "contradicted"
     copied = lead(draft, [hit("b", f"前言。{text}附录。", 1), hit("a", text, 2)])
     assert (copied.rank, copied.copies) == (1, ("b.txt",))
-    rival = hit("b", "自购买之日起的二十四个月之内，手机的电池免费更换一次，需要发票。", 1)
+    rival = hit("b", "手机的电池需要在自购买之日起的二十四个月之内免费更换。", 1)
     assert lead(draft, [rival, hit("a", text, 2)]).reason == "ambiguous"
     chance = hit("b", "平板的租期是二十四个月。", 1)  # the same answer to something else
     assert lead(draft, [chance, hit("a", text, 2)]).rank == 2

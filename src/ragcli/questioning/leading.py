@@ -20,7 +20,7 @@ from ragcli.questioning.drafts import Draft
 from ragcli.records import Hit
 
 NOT_FOUND, AMBIGUOUS, CONTRADICTED = "not_found", "ambiguous", "contradicted"
-_AS_WELL = 0.9  # of what the chunk itself holds of the question: a clause of another document that holds as much
+_AS_WELL = 0.8  # of what the chunk itself holds of the question: a clause of another document that holds as much
 _EDGE = 12  # folded characters of a frame on each side of its answer that are looked for
 _LEAST_EDGE = 6
 _MOST_GAP = 30

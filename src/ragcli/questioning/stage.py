@@ -181,11 +181,8 @@ class _Run:
     def _tried(self, chunks: Sequence[Chunk]) -> Iterator[Kept]:
         """Yield what is kept of some chunks, in their order."""
         made = list(self._made(chunks))
-        drafts = [draft for one in made for draft in one.drafts]
-        found: Iterator[Sequence[Hit]] = iter([()] * len(drafts))
-        if self.find is not None and drafts:
-            found = (result.hits for result in self.find(question(draft.question) for draft in drafts))
-        hits = {id(draft): some for draft, some in zip(drafts, found, strict=True)}
+        firsts = [one.drafts[0] for one in made if one.drafts]
+        hits = dict(zip(map(id, firsts), self._found(firsts), strict=True))
         for one in made:
             self.report.count("asked")
             if one.error is not None:
@@ -198,6 +195,12 @@ class _Run:
                 self.report.count("made")
                 self.report.count(f"made_{kept.draft.made_by.partition(':')[0]}")
                 yield kept
+
+    def _found(self, drafts: Sequence[Draft]) -> list[Sequence[Hit]]:
+        """Return what each question finds; nothing where nothing is searched."""
+        if self.find is None or not drafts:
+            return [()] * len(drafts)
+        return [result.hits for result in self.find(question(draft.question) for draft in drafts)]
 
     def _made(self, chunks: Sequence[Chunk]) -> Iterator[Made]:
         """Yield what the maker makes of chunks, and what an earlier run made of them."""
@@ -213,10 +216,16 @@ class _Run:
             yield Made(chunk=chunk, drafts=[known or draft_of(case, chunk)])
 
     def _kept(self, made: Made, hits: dict[int, Sequence[Hit]]) -> Kept | None:
-        """Return the first draft of a chunk that can be used; what is not used is dropped, with the first reason."""
+        """Return the first draft of a chunk that can be used; what is not used is dropped, with the first reason.
+
+        Args:
+            made: the drafts of a chunk.
+            hits: what the first of them found, by its identity; the others are searched where they are needed.
+        """
         dropped: Dropped | None = None
         for draft in made.drafts:
-            kept, why = self._checked(draft, hits[id(draft)])
+            found = hits[id(draft)] if id(draft) in hits else self._found([draft])[0]
+            kept, why = self._checked(draft, found)
             if kept is not None:
                 return kept
             dropped = dropped or why
