@@ -342,8 +342,7 @@ def _summary(table: str, counts: Report, parts: Counter[str]) -> None:
     n = counts.counts
     made_by = ", ".join(f"{n[f'made_{kind}']} {kind}" for kind in ("model", "heading", "cloze") if n[f"made_{kind}"])
     halves = ", ".join(f"{parts[name]} {name}" for name in ("train", "test") if parts[name])
-    shown = "; ".join(filter(None, (made_by, halves)))
-    shown = f" ({shown})" if shown else ""
+    shown = f" ({made_by})" if made_by else ""
     note(f"ragcli questions: {table}: {n['made']} questions{shown} from {n['asked']} chunks tried")
     reasons = _reasons(n, "dropped_")
     if n["dropped"] or n["failed"]:
@@ -355,6 +354,8 @@ def _summary(table: str, counts: Report, parts: Counter[str]) -> None:
             f"  {n['unanswerable_made']} unanswerable ({near} near, {far} far);"
             f" {n['unanswerable_dropped']} dropped: {_reasons(n, 'unanswerable_dropped_') or 'none'}"
         )
+    if halves:
+        note(f"  in parts: {halves}")
 
 
 def _reasons(counts: Counter[str], prefix: str) -> str:

@@ -31,7 +31,7 @@ _NO_FIELD = re.compile(
 )
 _LEAST_TERMS = 3
 _LONG_NAME, _NO_NAME = 40, re.compile(r"[?？:：\[\]<>{}！!。]")  # what is a sentence or an error, and names no thing
-_MARK_UP = re.compile(r"[|`<>{}=]|https?:|^\W*$|^[-*+•]\s|^\d+[.)、]\s")
+_MARK_UP = re.compile(r"[|`<>{}=]|\w\([\"']|\w\.\w+\(|https?:|^\W*$|^[-*+•]\s|^\d+[.)、]\s")
 _PERSON = re.compile(
     r"(?:[运动球演成党议官委职]员|[^国一多两几]家|人物|[诗商军词艺主持]人|男人|女人|学者|歌手|选手|棋手|骑手|导演|教授|讲师|律师|医师|工程师|摄影师|设计师"
     r"|演员|童星|偶像|模特儿?|声优|教练|主席|总统|总理|首相|皇帝|国王|皇后|王后|公主|王子|亲王|妃子?|将军|将领|武将|上将|中将|少将|院士|博士|武士"

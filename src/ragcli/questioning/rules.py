@@ -22,7 +22,7 @@ from ragcli.records import Chunk
 KINDS = ("heading", "cloze")
 # A clause that has no subject of its own, and what names another thing.
 _PREDICATE = re.compile(
-    "由|在|于|位|坐落|毕业|就读|又|俗|简称|全长|全线|总|共|占地|面积|海拔|人口|最|体长|身高|身长|哪|曾|被|原|建|成立|创|募集|获|中途|出生|生于|历时|票房"
+    "由|在|于|位|坐落|毕业|就读|又|俗|简称|全长|全线|总|共|占地|面积|海拔|人口|最|体长|身高|身长|曾|被|原|建|成立|创|募集|获|中途|出生|生于|历时|票房"
     "|播|发行|售|水深|高|长|重|隶属|改编|发源|注入|流|产|葬|每|平均|设|拥有|属"
 )
 _NAMES = re.compile(r"[A-Za-z0-9·“”「」《》]")
@@ -121,7 +121,7 @@ def _elsewhere(words: str, word: str, title: str | None) -> str:
     """Return what a Chinese question asks, as it could be asked of another title: a clause that names no subject."""
     clause = next((clause for clause in re.split("[，；：]", words.rstrip("？")) if word in clause), "")
     bare = clause.replace(word, "")
-    if not 2 <= len(bare) <= 20 or not _PREDICATE.match(clause) or _NAMES.search(bare) or facts(bare):
+    if not 3 <= len(bare) <= 20 or not _PREDICATE.match(clause) or _NAMES.search(bare) or facts(bare):
         return ""
     own = "".join((title or "").split())
     if any(own[at : at + 2] in bare for at in range(len(own) - 1)):

@@ -37,7 +37,8 @@ _GOES_ON_EN = re.compile(
     r"|first|second|secondly|thirdly|last|lastly|both|another|others?|one|we|i|you|my|our|your|us|who|which|what|when|where"
     r"|why|how|if|because|since|although|though|while|whereas|not|no|nor|note|see|let|please|even|only|just"
     r"|indeed|of course"
-    r"|perhaps|with|much|probably|naturally|simultaneously|similarly|curiously|elsewhere|opposite|the (?:other"
+    r"|perhaps|with|used|uses|makes|returns|sets|adds|allows|provides|supports|contains|takes|gives|runs|works"
+    r"|much|probably|naturally|simultaneously|similarly|curiously|elsewhere|opposite|the (?:other"
     r"|foregoing|latter|former|same|place|question|result|whole)|a (?:further|third|second)|some|most|many|few"
     r"|neither|either|after|before|once|now|again|too|well|let|consider)\b",
     re.IGNORECASE,
