@@ -308,7 +308,7 @@ def test_what_a_model_says_is_not_answered_is_asked_of_it_again(zh):
     """Every second one it answers after all; those are dropped."""
     seen: list[str] = []
 
-    def script(body: dict, number: int) -> Say:
+    def script(body: dict, number: int) -> Say | tuple:
         user, system = question_of(body)
         if "另一件" in user:
             title = passage(user).partition("\n")[0]
@@ -316,6 +316,8 @@ def test_what_a_model_says_is_not_answered_is_asked_of_it_again(zh):
         if "出一道题" in system:
             return Say([good(passage(user))])
         seen.append(user)
+        if len(seen) == 3:
+            return 400, {"error": {"message": "no such luck", "type": "invalid_request_error"}}, {}
         return Say(["文档中没有找到这个问题的答案。" if len(seen) % 2 else "是国王起的[1]。"])
 
     with Endpoint(script) as endpoint:
@@ -329,13 +331,15 @@ def test_what_a_model_says_is_not_answered_is_asked_of_it_again(zh):
             "openai:scripted",
             "--concurrency",
             1,
-            code=0,
+            code=3,
             **endpoint.environment(),
         )
     silent = [case for case in cases if not case["answerable"]]
     assert len(silent) == 4
     assert any(case["made_by"].startswith("model:") for case in silent)
     assert "model answers" in said
+    assert "1 not checked" in said
+    assert "no such luck" in said
 
 
 def test_a_chunk_that_gives_orders_is_shown_as_data(tmp_path):

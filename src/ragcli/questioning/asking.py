@@ -119,7 +119,7 @@ class ModelMaker:
     prompt: Prompt = field(default_factory=Prompt)
     sampling: Sampling = field(default_factory=Sampling)
     concurrency: int | None = None
-    _answered: int = 0
+    _answered: int = field(default=0, init=False)
 
     @property
     def name(self) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ragcli.questioning.stage import Kept, _Run
 
 KIND = "unanswerable_dropped"
-ANSWERED, MODEL_ANSWERS = "answered", "model_answers"
+ANSWERED, MODEL_ANSWERS, NOT_CHECKED = "answered", "model_answers", "not_checked"
 _NEAR_IN_A_ROW = 3  # then a far one
 _ROWS = 3  # ways in which a question is turned
 _AT_ONCE = 32
@@ -106,13 +106,13 @@ def _checked(run: _Run, some: Sequence[Unanswered], asker: ModelMaker | None, mo
     """Yield the cases that nothing answers, in order."""
     assert run.find is not None
     found = list(run.find(question(one.question) for one in some))
-    said = _answered_by_model(found, asker) if asker is not None else [None] * len(some)
+    said = _answered_by_model(found, asker, run.report) if asker is not None else [None] * len(some)
     for one, result, reply in zip(some, found, said, strict=True):
         if not most:
             return
         reason, detail = _why_not(run, one, result.hits)
         if not reason and isinstance(reply, str):
-            reason, detail = MODEL_ANSWERS, reply
+            reason, detail = (MODEL_ANSWERS, reply) if reply else (NOT_CHECKED, "")
         part = None
         if not reason and run.parts is not None:
             part = run.parts.place([chunk for chunk in (one.chunk, one.other) if chunk is not None])
@@ -140,8 +140,11 @@ def _why_not(run: _Run, one: Unanswered, hits: Sequence[Hit]) -> tuple[str, str]
     return (ANSWERED, "what is found may answer it") if answers(one, texts) else ("", "")
 
 
-def _answered_by_model(found: Sequence[Result], asker: ModelMaker) -> list[str | None]:
-    """Return what a model answers each question from what it found; None where it says that nothing answers."""
+def _answered_by_model(found: Sequence[Result], asker: ModelMaker, report: Report) -> list[str | None]:
+    """Return what a model answers each question from what it found.
+
+    It is None where the model says that nothing answers, and empty where the request failed.
+    """
     from ragcli.answering.model import ModelAnswerer
     from ragcli.answering.run import answer
 
@@ -150,11 +153,18 @@ def _answered_by_model(found: Sequence[Result], asker: ModelMaker) -> list[str |
         Result(id=str(at), query=one.query, hits=list(one.hits[:_SHOWN]), extra={THRESHOLD_KEY: 0.0})
         for at, one in enumerate(found)
     ]
-    out: list[str | None] = ["no answer came back"] * len(found)  # of a question that failed nothing is known
+    out: list[str | None] = [""] * len(found)
+
+    def failed(loss: Json) -> None:
+        report.count("unanswerable_failed")
+        report.lose(
+            "failed", f"{found[int(loss['source'].split()[1])].query[:60]}", loss["reason"], hint=loss.get("hint")
+        )
+
     for reply in answer(
         asked,
         ModelAnswerer(asker.llm, sampling=asker.sampling),
-        report=Report("questions"),
+        report=Report("questions", failed, keep=False),
         concurrency=at_once,
         answered=1,
     ):
