@@ -12,7 +12,7 @@ _ragcli() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat eval diagnose --help --version' -- "$cur"))
+    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat eval diagnose questions --help --version' -- "$cur"))
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -224,9 +224,42 @@ _ragcli() {
         --max-tokens) return ;;
         --system) return ;;
         --template) return ;;
+        --html) return ;;
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
-      words='--table -t --db -d --question --answer --source --docs --root --model -m --llm --mode -k --top-k --where --expand --rerank --embed-model --device --model-options --adapter --quantize --window --timeout --concurrency --temperature --seed --max-tokens --system --template --tries --no-tries --skip-bad --format --help' ;;
+      words='--table -t --db -d --question --answer --source --docs --root --model -m --llm --mode -k --top-k --where --expand --rerank --embed-model --device --model-options --adapter --quantize --window --timeout --concurrency --temperature --seed --max-tokens --system --template --tries --no-tries --html --skip-bad --format --help' ;;
+    questions)
+      case $prev in
+        --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        -n|--count) return ;;
+        --unanswerable) return ;;
+        --model|-m|--llm) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --kind) COMPREPLY=($(compgen -W "model heading cloze" -- "$cur")); return ;;
+        --where) return ;;
+        --seed) return ;;
+        --test) return ;;
+        --test-out) return ;;
+        -k|--top-k) return ;;
+        --mode) COMPREPLY=($(compgen -W "hybrid vector text" -- "$cur")); return ;;
+        --keep-dropped) return ;;
+        --resume) return ;;
+        --embed-model) return ;;
+        --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
+        --model-options) return ;;
+        --adapter) return ;;
+        --quantize) COMPREPLY=($(compgen -W "int8 int4" -- "$cur")); return ;;
+        --window) return ;;
+        --timeout) return ;;
+        --concurrency) return ;;
+        --temperature) return ;;
+        --max-tokens) return ;;
+        --stop) return ;;
+        --template) return ;;
+        --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--table -t --db -d -n --count --unanswerable --model -m --llm --kind --where --seed --test --test-out --no-filter -k --top-k --mode --keep-dropped --resume --embed-model --device --model-options --adapter --quantize --window --timeout --concurrency --temperature --max-tokens --stop --template --report --quiet -q --format --help' ;;
   esac
   case $cur in
     -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;

@@ -25,7 +25,8 @@ def loaded(code: str) -> set[str]:
 
 def test_help_loads_nothing_heavy():
     code = "from ragcli.cli.run import run\nassert run(['--help']) == 0\nassert run(['query', '--help']) == 0\n"
-    code += "assert run(['chat', '--help']) == 0\nassert run(['eval', '--help']) == 0"
+    code += "assert run(['chat', '--help']) == 0\nassert run(['eval', '--help']) == 0\n"
+    code += "assert run(['questions', '--help']) == 0"
     assert not loaded(code) & HEAVY
 
 
@@ -56,7 +57,7 @@ def test_light_modules_stand_alone(name):
     assert not loaded(code) & HEAVY
 
 
-@pytest.mark.parametrize("command", ["download", "load", "split", "embed", "query", "ask", "chat", "eval"])
+@pytest.mark.parametrize("command", ["download", "load", "split", "embed", "query", "ask", "chat", "eval", "questions"])
 def test_every_subcommand_has_help_with_an_example(command):
     done = run(command, "--help")
     assert done.returncode == 0

@@ -356,7 +356,7 @@ class Table:
         return dict(zip(keys, _plain(found.drop_columns(["_rowid"])), strict=True))
 
     def scan(self, columns: list[str], where: str | None = None) -> Iterator[Json]:
-        """Yield these columns of every row (that meets a condition), as `rows` gives them, a batch in memory."""
+        """Yield these columns of every row that meets a condition, as `rows` gives them, a batch in memory."""
         with lance_errors(f"cannot read the table {self.name!r}"):
             for batch in self.dataset.to_batches(columns=columns, filter=where, batch_size=_SCAN_ROWS):
                 yield from _plain(batch)

@@ -74,8 +74,16 @@ def _holds_text(answers: Any) -> bool:
     return bool(str(answers).strip()) if answers is not None and answers is not False else False
 
 
-def calibrate(supports: Iterable[tuple[float, bool]], default: float, most_lost: float = MOST_LOST) -> Calibration:
+def calibrate(
+    supports: Iterable[tuple[float, bool]], default: float, most_lost: float = MOST_LOST, *, raises: bool = True
+) -> Calibration:
     """Return the threshold for questions with their support and whether they can be answered.
+
+    Args:
+        supports: of each question, and whether it can be answered.
+        default: the threshold without a calibration.
+        most_lost: part of the answerable that may be refused.
+        raises: whether it may be above the default.
 
     Raises:
         InputError: there are none of one kind.
@@ -101,10 +109,11 @@ def calibrate(supports: Iterable[tuple[float, bool]], default: float, most_lost:
         below = [value for value in (*yes[:allowed], *no) if value < top]
         return at((top + max(below)) / 2 if below else top)
 
+    chosen = best(most_lost)
     return Calibration(
         answerable=len(yes),
         unanswerable=len(no),
-        chosen=best(most_lost),
+        chosen=chosen if raises or chosen.threshold <= default else at(default),
         default=at(default),
         others=[best(part) for part in _SHOWN],
     )

@@ -30,6 +30,10 @@ _ANY: dict[Language, str] = {"zh": "问", "en": "?"}
 _PAGE: dict[Language, str] = {"zh": "第 {pages} 页", "en": "page {pages}"}
 _PAGES: dict[Language, str] = {"zh": "第 {pages} 页", "en": "pages {pages}"}
 
+_KNOWS = (
+    "question, system, refusal, language, sources, tools, searches, and contexts"
+    " (n, label, fenced, source, title, pages, headings)"
+)
 _FENCE = "`"
 _RUN = re.compile(f"{_FENCE}+")
 
@@ -76,7 +80,7 @@ class Template:
             "searches": self.searches,
         }
         source = self.path if self.path is not None else files(__package__) / "templates" / f"{lang}.jinja"
-        blocks = _render(str(source), values)
+        blocks = render_blocks(str(source), values, _KNOWS)
         out: list[Message] = []
         if blocks.get("system"):
             out.append({"role": "system", "content": blocks["system"]})
@@ -152,8 +156,17 @@ def _load(path: str) -> Any:
         raise UsageError(f"the template {path}, line {error.lineno}: {error.message}.") from error
 
 
-def _render(path: str, values: dict[str, Any]) -> dict[str, str]:
-    """Return the blocks of a template, rendered; all of it as ``user`` where it has no such block."""
+def render_blocks(path: str, values: dict[str, Any], knows: str) -> dict[str, str]:
+    """Return the blocks of a template, rendered; all of it as ``user`` where it has no such block.
+
+    Args:
+        path: the template.
+        values: its variables.
+        knows: their names, for the error.
+
+    Raises:
+        UsageError: the template cannot be read, or is broken.
+    """
     from jinja2 import TemplateError
 
     template = _load(path)
@@ -172,8 +185,7 @@ def _render(path: str, values: dict[str, Any]) -> dict[str, str]:
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError) as error:
         raise UsageError(
             f"the template {path}: {str(error) or type(error).__name__}.",
-            hint="It knows: question, system, refusal, language, sources, tools, searches, and contexts"
-            " (n, label, fenced, source, title, pages, headings).",
+            hint=f"It knows: {knows}.",
         ) from error
     return blocks
 

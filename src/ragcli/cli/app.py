@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ragcli import __version__
-from ragcli.cli import ask, chat, completion, diagnose, download, embed, eval, gpu_check, load, query, split
+from ragcli.cli import ask, chat, completion, diagnose, download, embed, eval, gpu_check, load, query, questions, split
 
 app = typer.Typer(
     name="ragcli",
@@ -51,4 +51,5 @@ app.command("ask")(ask.ask)
 app.command("chat")(chat.chat)
 app.command("eval")(eval.eval_)
 app.command("diagnose")(diagnose.diagnose)
+app.command("questions")(questions.questions)
 app.command("completion", hidden=True)(completion.completion)

@@ -13,6 +13,8 @@ from ragcli.errors import OK
 from ragcli.jsonl import OnBad, dumps
 from ragcli.questions import read_questions
 
+RULES = ("heading", "cloze")  # made_by of questions that no model made
+
 
 def calibrate_table(path: Path, settings: SearchSettings, as_table: bool, bad: OnBad | None = None) -> int:
     """Set the threshold of a table from a file of questions; return the exit code.
@@ -26,14 +28,15 @@ def calibrate_table(path: Path, settings: SearchSettings, as_table: bool, bad: O
     with opened(path) as stream:
         found = results(read_questions(stream, name=str(path), on_bad=bad), settings)
         supports: list[tuple[float, bool]] = []
-        foreign = 0
+        foreign = by_rules = 0
         for one in found:
             answerable = is_answerable(one)
+            by_rules += answerable and one.extra.get("made_by") in RULES
             if one.hits and not is_comparable(one.query, one.hits):
                 foreign += 1  # never refused by its support
             else:
                 supports.append((support(gather(read_question(one.query), one.hits)), answerable))
-    made = calibrate(supports, THRESHOLD)
+    made = calibrate(supports, THRESHOLD, raises=not by_rules)
     record = to_json(made, settings.table)
     Table.open(settings.db, settings.table).keep_refusal(record)
     if as_table:
@@ -41,6 +44,11 @@ def calibrate_table(path: Path, settings: SearchSettings, as_table: bool, bad: O
     else:
         with output() as out:
             out.line(dumps(record))
+    if by_rules:
+        note(
+            f"ragcli ask: {by_rules} of the answerable questions were made by rules, with the words of their sentences,"
+            " unlike people's: a threshold from them may be below the default, and not above it."
+        )
     if foreign:
         note(
             f"ragcli ask: {foreign} questions in another language than their passages were left out: whether they are"

@@ -30,7 +30,8 @@ class View(Console):
         raise PipeClosedError
 
 
-def _short(text: str, size: int = _SHOWN) -> Text:
+def short(text: str, size: int = _SHOWN) -> Text:
+    """Return a text on one line, its beginning where it is long."""
     joined = " ".join(visible(text.replace("\n", " ")).split())
     return Text(joined if len(joined) <= size else joined[:size] + "…")
 
@@ -63,7 +64,7 @@ def show_chunks(chunks: Iterable[Chunk]) -> None:
     for chunk in chunks:
         place = _place(chunk.source, chunk.pages, chunk.headings)
         console.print(f"[bold]{escape(place)}[/]  [dim]{chunk.start}-{chunk.end}[/]")
-        console.print(_short(chunk.text))
+        console.print(short(chunk.text))
 
 
 def show_results(results: Iterable[Result]) -> None:
@@ -85,4 +86,4 @@ def show_results(results: Iterable[Result]) -> None:
                     row = (name, str(stage["rank"]), f"{stage['score']:.4f}", f"{stage['contribution']:+.4f}")
                     table.add_row(*row)
                 console.print(table)
-            console.print(Text.assemble("   ", _short(passage)))
+            console.print(Text.assemble("   ", short(passage)))

@@ -202,7 +202,7 @@ class Modelling:
         if not self.llm.strip():
             raise UsageError("-m names no model.", hint="Leave it out for the extractive answerer.")
         if self.llm == EXTRACTIVE:
-            self._refuse_model_flags()
+            self.refuse_model_flags()
             if tooling is not None and tooling.wanted:
                 raise UsageError("tools are for language models.", hint="Name one with -m, as in -m openai:qwen2.5.")
             return open_answerer(EXTRACTIVE, template=self.template_of(persona))
@@ -230,7 +230,7 @@ class Modelling:
             steps=tooling.steps,
         )
 
-    def _refuse_model_flags(self) -> None:
+    def refuse_model_flags(self) -> None:
         """See that nothing is asked of a model where there is none.
 
         Raises:

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 from ragcli.cli.streams import note
 from ragcli.errors import UsageError
 from ragcli.jsonl import records, whole
-from ragcli.records import Answer
+from ragcli.records import Answer, Record
 
 
 class _HasId(Protocol):
@@ -26,6 +26,7 @@ class _HasId(Protocol):
 
 
 T = TypeVar("T", bound=_HasId)
+R = TypeVar("R", bound=Record)
 
 
 def answered(path: Path) -> Counter[str]:
@@ -35,6 +36,21 @@ def answered(path: Path) -> Counter[str]:
         InputError: a line is no answer record.
         UsageError: the file cannot be read, or stdout overwrites it.
     """
+    return Counter(one.id for one in written(path, Answer, "ask"))
+
+
+def written(path: Path, cls: type[R], stage: str) -> list[R]:
+    """Return the records that an earlier run wrote; a file that is not there has none.
+
+    Args:
+        path: the file, to which stdout may append.
+        cls: what it holds.
+        stage: the subcommand.
+
+    Raises:
+        InputError: a line is no such record.
+        UsageError: the file cannot be read, or stdout overwrites it.
+    """
     if _is_stdout(path) and not _appends():
         raise UsageError(
             f"--resume {path}, and stdout overwrites that file.", hint=f"Append to it: … --resume {path} >> {path}"
@@ -42,21 +58,21 @@ def answered(path: Path) -> Counter[str]:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return Counter()
+        return []
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    end = whole(data, Answer)
+    end = whole(data, cls)
     try:
         if end < len(data):
             os.truncate(path, end)
-            note(f"ragcli ask: {path} ended with half a line, as a killed run leaves it; that question is asked again.")
+            note(f"ragcli {stage}: {path} ended with half a line, as a killed run leaves it; it is made again.")
         elif data and not data.endswith(b"\n"):
             with path.open("ab") as stream:
                 stream.write(b"\n")
     except OSError as error:
         raise UsageError(f"{path} does not end with a whole line, and cannot be mended: {error.strerror}.") from error
     data = data[:end]
-    return Counter(one.id for one in records(io.BytesIO(data), Answer, name=str(path)))
+    return list(records(io.BytesIO(data), cls, name=str(path)))
 
 
 def without(items: Iterable[T], done: Counter[str]) -> Iterator[T]:
