@@ -12,7 +12,7 @@ from ragcli.cli.streams import visible
 from ragcli.diagnosing.steps import LOST, STEPS, WORDS, tried_words
 from ragcli.records import Diagnoses, Diagnosis, Json
 
-_BAR = 30
+_BAR = 24
 _CASES, _ADVICE = 10, 6
 
 
@@ -38,7 +38,7 @@ def _funnel(whole: Diagnoses) -> Table:
     grid = Table(title=visible(title), title_justify="left", box=None, pad_edge=False)
     grid.add_column("step")
     grid.add_column("left", justify="right")
-    grid.add_column("")
+    grid.add_column("", no_wrap=True, overflow="crop")
     grid.add_column("lost", style="red")
     for step in STEPS:
         causes = whole.causes.get(step, {})
@@ -101,7 +101,7 @@ def _one(console: View, one: Diagnosis) -> None:
         says = finding.get("says") or _facts(finding)
         console.print(Text.assemble((f"{mark} ", style), (f"{WORDS[step]}  ", "bold"), visible(says)), soft_wrap=True)
     if one.answer is not None:
-        console.print(Text(f"  {visible(one.answer)}", style="dim"), soft_wrap=True)
+        console.print(Text(f"  {visible(' '.join(one.answer.split()))}", style="dim"), soft_wrap=True)
     if one.advice:
         _advice(console, [{**made, "cases": 1} for made in one.advice])
 
