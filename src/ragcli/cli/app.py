@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ragcli import __version__
-from ragcli.cli import ask, chat, completion, download, embed, eval, gpu_check, load, query, split
+from ragcli.cli import ask, chat, completion, diagnose, download, embed, eval, gpu_check, load, query, split
 
 app = typer.Typer(
     name="ragcli",
@@ -50,4 +50,5 @@ app.command("query")(query.query)
 app.command("ask")(ask.ask)
 app.command("chat")(chat.chat)
 app.command("eval")(eval.eval_)
+app.command("diagnose")(diagnose.diagnose)
 app.command("completion", hidden=True)(completion.completion)
