@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,11 +12,14 @@ from ragcli.diagnosing.integrity_commands import Commands
 from ragcli.diagnosing.integrity_files import Files, look
 from ragcli.diagnosing.integrity_model import files_of
 from ragcli.diagnosing.integrity_rows import SHOWN, Rows, Tally
+from ragcli.embedding.stage import passage_text
 from ragcli.records import Check
-from ragcli.store import Table
+from ragcli.store import Table, chunk_of
 
 _BEGINNING = 100  # characters: a document that begins with more white space than that is none that people write
 _MANY = 0.01  # of the rows
+_COMPARED = 400  # characters of a text
+_COMPARED_PAIRS = 5_000
 
 
 def _plural(count: int, word: str) -> str:
@@ -114,10 +118,12 @@ def check_same_vectors(table: Table, rows: Rows, commands: Commands) -> Check:
     name = "same_vectors"
     columns = rows.columns
     there = columns["vector"] != 0
-    vectors, texts, rowids = (columns[one][there] for one in ("vector", "normal", "rowid"))
+    vectors, texts, rowids = (columns[one][there] for one in ("vector", "given", "rowid"))
     order = np.lexsort((texts, vectors))
     again = (vectors[order][1:] == vectors[order][:-1]) & (texts[order][1:] != texts[order][:-1])
-    count = int(again.sum())
+    pairs = list(zip(rowids[order][:-1][again].tolist(), rowids[order][1:][again].tolist(), strict=True))
+    found = _different(table, rows, pairs)
+    count = len(found)
     if not count:
         return Check(name=name, status="pass", message="different texts have different vectors")
     return Check(
@@ -125,9 +131,31 @@ def check_same_vectors(table: Table, rows: Rows, commands: Commands) -> Check:
         status="fail" if count > max(2, _MANY * len(rows)) else "warn",
         message=f"{_plural(count, 'row')} with the vector of another row of another text: the model did not read them",
         count=count,
-        examples=_named(table, rows, rowids[order][1:][again].tolist()),
+        examples=_named(table, rows, found),
         mend=commands.mend(),
     )
+
+
+def _different(table: Table, rows: Rows, pairs: list[tuple[int, int]]) -> list[int]:
+    """Return the second row of the pairs whose texts differ in what a model can tell apart.
+
+    White space, width and case are no difference to many a tokenizer, nor is what a model does not read to the end.
+    """
+    if rows.unreadable.count:
+        return []
+    headings = bool(table.contract.get("headings"))
+    out = [other for _, other in pairs[_COMPARED_PAIRS:]]
+    for start in range(0, min(len(pairs), _COMPARED_PAIRS), 500):
+        some = pairs[start : start + 500]
+        read = table.rows(list({row for pair in some for row in pair}))
+        texts = {row: _normal(passage_text(chunk_of(values), headings=headings)) for row, values in read.items()}
+        out += [other for one, other in some if texts[one] != texts[other]]
+    return out
+
+
+def _normal(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text[: 2 * _COMPARED]).casefold()
+    return "".join(folded.split())[:_COMPARED]
 
 
 def check_copies(table: Table, rows: Rows, commands: Commands) -> Check:

@@ -25,7 +25,7 @@ _OPENAI = "openai:"
 # Cosines. One backend gives the same vector again; int8 against full precision .995 and more (built-in model), the
 # other prefix .93 to .99, no prefix .97 to .998, another pooling .90.
 SAME, ALIKE = 0.999, 0.97
-_COUNTED = 10_000  # chunks whose tokens are counted; of more, a sample
+_COUNTED = 4_000  # chunks whose tokens are counted; of more, a sample
 _MOST_CHARACTERS = 30_000_000  # that are tokenised
 _UNKNOWN = 0.1  # of the tokens
 _RARE = ("\U00013000", "\U00013001")  # hieroglyphs, which no vocabulary has

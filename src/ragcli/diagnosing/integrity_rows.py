@@ -7,7 +7,6 @@ numbers are kept (about 100 bytes); texts are forgotten.
 from __future__ import annotations
 
 import math
-import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,11 +25,11 @@ from ragcli.store import CHUNK_COLUMNS, Table, chunk_of, is_remote
 
 COLUMNS = [*CHUNK_COLUMNS, "digest", "vector"]
 SHOWN = 3
-_BATCH = 4096
-_COMPARED = 400  # characters of a text that are compared: what a model does not read to the end, it cannot tell apart
+_BATCH = 1024
+_BUFFER = 1 << 24  # bytes that Lance reads ahead
 _NORM = 0.01  # how far from 1 the length of a vector may be
 _KINDS = {
-    "rowid": np.uint64, "key": np.uint32, "id": np.int64, "text": np.int64, "normal": np.int64, "vector": np.int64,
+    "rowid": np.uint64, "key": np.uint32, "id": np.int64, "text": np.int64, "given": np.int64, "vector": np.int64,
     "document": np.int64, "source": np.int64, "file": np.int32, "start": np.int64, "end": np.int64, "after": np.int64,
     "part": np.bool_, "cut": np.bool_,
 }  # fmt: skip
@@ -116,7 +115,10 @@ def read(table: Table, on_chunk: Callable[[Chunk, int], None] | None = None) -> 
 def _batches(table: Table, rows: Rows) -> Iterator[Any]:
     for fragment in table.dataset.get_fragments():
         try:
-            yield from fragment.scanner(columns=COLUMNS, with_row_id=True, batch_size=_BATCH).to_reader()
+            scanner = fragment.scanner(
+                columns=COLUMNS, with_row_id=True, batch_size=_BATCH, batch_readahead=1, io_buffer_size=_BUFFER
+            )
+            yield from scanner.to_reader()
         except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
             for name in _damaged(table, fragment) or [f"fragment {fragment.fragment_id}"]:
                 rows.unreadable.add(name, reason=_short(error))
@@ -170,12 +172,11 @@ def _one(
         on_chunk(chunk, key)
     number = disk.number(source) if row["format"] else -1
     rows.elsewhere += number < 0
-    normal = "".join(unicodedata.normalize("NFKC", given[: 2 * _COMPARED]).casefold().split())[:_COMPARED]
     values["rowid"].append(rowid)
     values["key"].append(key)
     values["id"].append(hash(row["id"] or ""))
     values["text"].append(hash(text))
-    values["normal"].append(hash(normal))
+    values["given"].append(hash(given))
     values["document"].append(hash(row["document_id"] or ""))
     values["source"].append(hash(source))
     values["file"].append(number)
