@@ -425,6 +425,10 @@ def test_a_model_that_is_not_here(place):
     assert found["model"]["status"] == "fail" and "not on this machine" in found["model"]["message"]
     assert found["model"]["mend"] == "ragcli download nobody/no-such-model"
     assert {name for name, one in found.items() if one["status"] == "skipped"} == {"sample", "truncated", "vocabulary"}
+    done = run("diagnose", "-d", "db", "-t", "marked", "--check", "-m", "/nowhere", cwd=place)
+    found = {one["name"]: one for one in lines(done.stdout)}
+    assert done.returncode == 4 and "the model of -m, /nowhere," in found["model"]["message"]
+    assert found["model"]["mend"] == "ragcli diagnose -d db -t marked --check"
 
 
 # ------------------------------------------------------------------------------------------------------ the index
@@ -499,6 +503,24 @@ def test_a_data_file_that_was_cut_short_is_mended_by_making_the_table_again(plac
     command = found["readable"]["mend"]
     assert command.startswith("mv db/kb.lance db/kb.damaged && ragcli load … | ragcli split --size 400 | ragcli embed")
     assert sh(command.replace("…", "docs"), place).returncode == 0
+    assert wrong() == {}
+
+
+def test_a_manifest_that_is_damaged_is_one_sentence(place):
+    for path in Path("db/kb.lance/_versions").iterdir():
+        path.write_bytes(b"garbage")
+    found = look()
+    assert list(found) == ["readable"] and found["readable"]["status"] == "fail"
+    assert (
+        "cannot open the table 'kb' in db" in found["readable"]["message"] and ".rs" not in found["readable"]["message"]
+    )
+
+
+def test_a_table_that_is_empty_is_a_warning(place):
+    dataset().delete("true")
+    found = wrong()
+    assert set(found) == {"readable"} and found["readable"]["status"] == "warn"
+    assert sh(found["readable"]["mend"].replace("…", "docs"), place).returncode == 0
     assert wrong() == {}
 
 

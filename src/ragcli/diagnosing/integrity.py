@@ -16,8 +16,8 @@ from ragcli.diagnosing import integrity_documents as documents
 from ragcli.diagnosing import integrity_index as index
 from ragcli.diagnosing import integrity_model as models
 from ragcli.diagnosing.integrity_commands import Commands
-from ragcli.diagnosing.integrity_rows import COLUMNS, Rows, read
-from ragcli.errors import RagcliError, TableError, UsageError
+from ragcli.diagnosing.integrity_rows import COLUMNS, Rows, read, short
+from ragcli.errors import MissingExtraError, RagcliError, TableError, UsageError
 from ragcli.records import Check, Json
 from ragcli.store import FORMAT, Table, is_remote, table_uri
 
@@ -80,7 +80,7 @@ def _check(
     contract: Json = opened.contract if isinstance(opened, Table) else {}
     commands = Commands(db, name, contract)
     if isinstance(opened, TableError):
-        first = opened.message.splitlines()[0].rstrip(".")
+        first = short(opened.message)
         yield Check(name="readable", status="fail", message=first, count=1, mend=commands.rebuild([]))
         return
     made = _contract(opened, commands)
@@ -102,8 +102,7 @@ def _check(
     yield from documents.check_sources(opened, rows, commands)
     yield from _model(opened, rows, model, device, sample, commands)
     yield models.truncated(counter, rows, commands)
-    readable = whole.status == "pass"
-    if not readable:
+    if whole.status == "fail":
         message = "the table cannot be searched as long as it cannot be read"
         for one in ("vocabulary", "index", "vector_index", "keyword_chinese", "keyword_english"):
             yield Check(name=one, status="skipped", message=message)
@@ -171,14 +170,17 @@ def _model(
     contract = table.contract["model"]
     name = model if model is not None else str(contract["id"])
     if models.not_here(name):
-        message = f"the table's model {name} is not on this machine: only a search by words works"
-        yield Check(name="model", status="fail", message=message, mend=commands.download())
+        which = "the table's model" if model is None else "the model of -m"
+        message = f"{which}, {name}, is not on this machine: only a search by words works"
+        yield Check(name="model", status="fail", message=message, mend=commands.model(model is not None))
         yield Check(name="sample", status="skipped", message="the model is not here")
         return
     try:
         embedder = open_model(name, device, contract)
     except RagcliError as error:
-        yield Check(name="model", status="fail", message=error.message.rstrip("."), mend=commands.download())
+        pip = error.hint if isinstance(error, MissingExtraError) else None
+        mend = pip or commands.model(model is not None)
+        yield Check(name="model", status="fail", message=error.message.rstrip("."), mend=mend)
         yield Check(name="sample", status="skipped", message="the model cannot be used")
         return
     made = models.check_model(contract, embedder, commands)

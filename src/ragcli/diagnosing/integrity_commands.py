@@ -13,6 +13,7 @@ from ragcli.splitting.stage import DEFAULT_OVERLAP, DEFAULT_SIZE
 
 _DEFAULT_DB = ".ragcli"
 _MOST_INPUTS = 6
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _SPLITTER = re.compile(r"structure/\d+ size=(\d+) overlap=(\d+) unit=(chars|tokens)")
 
 
@@ -101,9 +102,17 @@ class Commands:
         at = self._at(f"{self._table}-new")
         return f"ragcli load {_inputs(files)} | {self._split()} | ragcli embed {at} -m builtin"
 
-    def download(self) -> str:
-        """Fetch the table's model."""
-        return f"ragcli download {shlex.quote(self._model)}"
+    def model(self, named_by_user: bool) -> str:
+        """Get hold of the table's model.
+
+        Args:
+            named_by_user: the one that is not here was named with -m.
+        """
+        if named_by_user:
+            return self.check()
+        if named(self._model or None) is None and _HUB_NAME.fullmatch(self._model):
+            return f"ragcli download {shlex.quote(self._model)}"
+        return f"{self.check()} -m …"
 
     def _split(self) -> str:
         found = _SPLITTER.fullmatch(str(self._contract.get("splitter") or ""))

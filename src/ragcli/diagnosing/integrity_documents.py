@@ -30,6 +30,9 @@ def check_readable(table: Table, rows: Rows, commands: Commands) -> Check:
     """Say whether every fragment was read."""
     lost = rows.unreadable
     fragments = len(table.dataset.get_fragments())
+    if not lost.count and not len(rows):
+        message = "the table is empty: the run that made it was ended before its first commit, or all was removed"
+        return Check(name="readable", status="warn", message=message, mend=commands.index([]))
     if not lost.count:
         message = f"{_plural(len(rows), 'row')} in {_plural(fragments, 'fragment')}"
         return Check(name="readable", status="pass", message=message)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ragcli.diagnosing.integrity_commands import Commands
 from ragcli.diagnosing.integrity_model import sample_rows
-from ragcli.diagnosing.integrity_rows import SHOWN, Rows
+from ragcli.diagnosing.integrity_rows import SHOWN, Rows, short
 from ragcli.errors import TableError
 from ragcli.indexing import search_text
 from ragcli.language import STOP_WORDS
@@ -39,7 +39,7 @@ def check_index(table: Table, rows: Rows, commands: Commands) -> Check:
             return Check(name=name, status="fail", message=message, count=len(rows), mend=commands.mend())
         behind = {one: unindexed(table, one) for one in found if "vector" not in found[one].field_names}
     except (OSError, ValueError, RuntimeError) as error:
-        message = f"the indexes cannot be read: {str(error).splitlines()[0][:120]}"
+        message = f"the indexes cannot be read: {short(str(error))}"
         return Check(name=name, status="fail", message=message, mend=commands.mend())
     outdated = _outdated(table, rows)
     if outdated:
@@ -95,7 +95,7 @@ def check_vector_index(table: Table, rows: Rows, commands: Commands) -> Check:
         found = [one for one in table.dataset.describe_indices() if "vector" in one.field_names]
         behind = sum(unindexed(table, one.name) for one in found)
     except (OSError, ValueError, RuntimeError) as error:
-        message = f"the index of vectors cannot be read: {str(error).splitlines()[0][:120]}"
+        message = f"the index of vectors cannot be read: {short(str(error))}"
         return Check(name=name, status="fail", message=message, mend=commands.mend())
     if not found:
         words = "none, and none is needed" if len(rows) < _NEEDED else "none"

@@ -211,7 +211,7 @@ def check_sample(table: Table, rows: Rows, embedder: Embedder, count: int, comma
     except ServiceError as error:
         return Check(name=name, status="skipped", message=f"the endpoint did not answer: {error.message.rstrip('.')}")
     except ModelError as error:
-        return Check(name=name, status="fail", message=error.message.rstrip("."), mend=commands.download())
+        return Check(name=name, status="fail", message=error.message.rstrip("."), mend=commands.model(False))
     if not found.chunks:
         return Check(name=name, status="skipped", message="there is no row to compare")
     worst = f"the worst cosine is {min(found.cosines):.4f}"

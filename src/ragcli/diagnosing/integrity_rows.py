@@ -7,6 +7,7 @@ numbers are kept (about 100 bytes); texts are forgotten.
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -121,7 +122,7 @@ def _batches(table: Table, rows: Rows) -> Iterator[Any]:
             yield from scanner.to_reader()
         except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
             for name in _damaged(table, fragment) or [f"fragment {fragment.fragment_id}"]:
-                rows.unreadable.add(name, reason=_short(error))
+                rows.unreadable.add(name, reason=short(str(error)))
 
 
 def _damaged(table: Table, fragment: Any) -> list[str]:
@@ -142,8 +143,9 @@ def _damaged(table: Table, fragment: Any) -> list[str]:
     return wrong or names
 
 
-def _short(error: Exception) -> str:
-    return "that cannot be read" if not isinstance(error, FileNotFoundError) else "missing"
+def short(message: str) -> str:
+    """Return the first line of what Lance says, without the place in its own source."""
+    return re.split(r", /\S+\.rs:\d+", message.strip().splitlines()[0], maxsplit=1)[0].rstrip(".")
 
 
 def _one(
