@@ -41,12 +41,12 @@ embedder = open_embedder(device="cpu")
 start = time.perf_counter()
 for at in range(0, len(questions), 64):
     embedder.encode(questions[at : at + 64], "query")
-print(time.perf_counter() - start)
+print(time.perf_counter() - start, time.process_time())
 """
 
 
-def measured(command: list[str | Path], out: Path) -> tuple[float, int]:
-    """Run a command; return its seconds and its peak memory in MB. Its stdout goes to a file."""
+def measured(command: list[str | Path], out: Path) -> tuple[float, float, int]:
+    """Run a command; return its seconds, those of all its threads, and its peak memory in MB. Its stdout is a file."""
     start = time.perf_counter()
     with out.open("wb") as stream:
         process = subprocess.Popen([str(part) for part in command], stdout=stream)
@@ -54,7 +54,7 @@ def measured(command: list[str | Path], out: Path) -> tuple[float, int]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{command} ended with {process.returncode}")
-    return time.perf_counter() - start, usage.ru_maxrss // 1024
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
 
 
 def by_trec_eval(run: Path, qrels: dict[str, dict[str, int]]) -> dict[str, dict[str, float]]:
@@ -116,16 +116,18 @@ def main() -> None:
             pipe += f" | '{RAGCLI}' embed -q -d '{db}' -t {options.table}"
             subprocess.run(["bash", "-o", "pipefail", "-c", pipe], check=True)
         done = subprocess.run([sys.executable, "-c", EMBED, queries], check=True, stdout=subprocess.PIPE)
-        embedding = float(done.stdout)
-        figures["seconds of embedding the questions"] = round(embedding, 1)
+        embedding, cpu = map(float, done.stdout.split())
+        figures["embedding the questions"] = {"seconds": round(embedding, 1), "cpu seconds": round(cpu, 1)}
+        figures["load of the machine before"] = os.getloadavg()[0]
         for mode in MODES:
             run, out = here / f"{mode}.run", here / f"{mode}.json"
             command = [RAGCLI, "eval", "-d", db, "-t", options.table, "--queries", queries, "--qrels", judged]
-            seconds, peak = measured([*command, "--mode", mode, "--run", run], out)
+            seconds, cpu, peak = measured([*command, "--mode", mode, "--run", run], out)
             record = json.loads(out.read_bytes())
             figures[mode] = {
                 "seconds": round(seconds, 1),
                 "seconds beyond embedding": round(seconds - (embedding if mode != "text" else 0.0), 1),
+                "cpu seconds": round(cpu, 1),
                 "peak_mb": peak,
                 **compare(record, run, qrels),
             }

@@ -215,6 +215,15 @@ def test_a_row_that_another_program_altered(place):
     mends(found["rows"])
 
 
+def test_a_row_that_is_no_chunk(place):
+    name = next(row["id"] for row in rows("id", "source") if row["source"].endswith("leave.md"))
+    dataset().update({"extra": "'{broken'"}, where=f"id = '{name}'")
+    found = wrong()
+    assert found["rows"]["status"] == "fail" and "whose metadata is no JSON" in found["rows"]["message"]
+    assert found["rows"]["examples"] == [f"docs/handbook/leave.md (chunk {name})"]
+    mends(found["rows"])
+
+
 def test_text_that_is_there_twice_is_a_warning(place):
     shutil.copy("docs/handbook/leave.md", "docs/copy.md")
     done = sh("ragcli load docs | ragcli split --size 400 | ragcli embed -q -d db -t kb", place)
@@ -299,6 +308,40 @@ def test_a_file_that_changed(place, table):
     mends(found["files"], table)
 
 
+def test_names_are_quoted_in_commands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("资料 $x").mkdir()
+    for name in ("资料 $x/a b'c.md", "资料 $x/-d.md"):
+        Path(name).write_text("# Title\n\nSome text of the guarantee.\n", encoding="utf-8")
+    pipe = "ragcli load '资料 $x' | ragcli split | ragcli embed -q -d 'my db' -t kb"
+    assert sh(pipe, tmp_path).returncode == 0
+    Path("资料 $x/a b'c.md").write_text("# Title\n\nOther text, of the warranty.\n", encoding="utf-8")
+    Path("资料 $x/-d.md").unlink()
+    found = {name: one for name, one in look(db="my db").items() if one["status"] == "fail"}
+    assert set(found) == {"files"}
+    done = sh(found["files"]["mend"], tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert look(db="my db")["files"]["status"] == "pass"
+
+
+def test_rows_loaded_with_other_options_are_not_called_changed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").write_bytes(jsonl(*({"id": n, "text": f"text {n}", "body": f"body {n}"} for n in range(3))))
+    pipe = "ragcli load rows.jsonl --text-field body | ragcli split | ragcli embed -q -d db -t kb"
+    assert sh(pipe, tmp_path).returncode == 0
+    os.utime("rows.jsonl")
+    found = look()
+    assert found["files"]["status"] == "pass" and "1 of them loaded with other options" in found["files"]["message"]
+
+
+def test_a_stream_is_no_file_that_is_gone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pipe = "ragcli load <(echo 'Some text.') | ragcli split | ragcli embed -q -d db -t kb"
+    assert sh(pipe, tmp_path).returncode == 0
+    assert rows("source")[0]["source"].startswith("/dev/fd/")
+    assert look()["files"]["status"] == "skipped"
+
+
 @pytest.mark.parametrize("table", ["kb", "marked"])
 def test_a_file_that_was_only_touched_is_the_same(place, table):
     os.utime("docs/handbook/leave.md")
@@ -334,6 +377,7 @@ def test_from_another_folder_no_file_is_called_deleted(place, monkeypatch):
     found = {name: one for name, one in look(db="../db").items() if one["status"] != "pass"}
     assert set(found) == {"files"} and found["files"]["status"] == "warn"
     assert "all 7 files" in found["files"]["message"]
+    assert sh(found["files"]["mend"].replace("…", ".."), Path()).returncode == 0
 
 
 def test_rows_of_streams_and_addresses_are_not_looked_for(tmp_path, monkeypatch):

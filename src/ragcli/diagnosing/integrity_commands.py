@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ragcli.models.builtin import named
@@ -44,6 +44,11 @@ class Commands:
     def check(self) -> str:
         """Look at the table again."""
         return f"ragcli diagnose {self._at()} --check"
+
+    def check_from_elsewhere(self) -> str:
+        """Look at the table from the folder in which it was made."""
+        db = self._db if "://" in self._db else str(Path(self._db).resolve())
+        return f"cd … && ragcli diagnose -d {shlex.quote(db)} -t {shlex.quote(self._table)} --check"
 
     def rebuild(self, files: Iterable[str]) -> str:
         """Put the table aside and make it again."""

@@ -71,7 +71,7 @@ def _examples(table: Table, rowids: Sequence[int]) -> list[str]:
 def doubles(rows: Rows) -> list[int]:
     """Return the row ids of the rows whose id another row has, too, all but the last written of each with a vector."""
     columns = rows.columns
-    if not len(rows):
+    if not len(columns["id"]):
         return []
     bad = np.isin(columns["rowid"], np.array(rows.bad_vectors, np.uint64))
     order = np.lexsort((columns["rowid"], ~bad, columns["id"]))  # of one id the last has a good vector
@@ -238,7 +238,7 @@ def _files(rows: Rows, found: Files, commands: Commands) -> Check:
             message=f"{folder} of the table cannot be found from here: run it where their paths begin{elsewhere}",
             count=found.gone.count,
             examples=found.gone.examples,
-            mend=f"cd … && {commands.check()}",
+            mend=commands.check_from_elsewhere(),
         )
     gone = {name: None for name in found.gone.sources if name not in found.moved}
     words = [

@@ -8,6 +8,7 @@ judged by its time alone.
 from __future__ import annotations
 
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +37,7 @@ class Files:
     changed: Tally = field(default_factory=Tally)
     gone: Tally = field(default_factory=Tally)
     maybe: Tally = field(default_factory=Tally)  # newer than the table, and not compared
-    other: Tally = field(default_factory=Tally)  # older than the table, and loaded with other options
+    other: Tally = field(default_factory=Tally)  # loaded with other options, most likely
     lacking: Tally = field(default_factory=Tally)  # documents without their beginning or end, or not there at all
     moved: dict[str, str] = field(default_factory=dict)  # old -> new
     by_time: int = 0  # judged by their time alone
@@ -65,9 +66,9 @@ def look(table: Table, rows: Rows) -> Files:
         if marked and not _same(name, states[0]):
             found.changed.add(name, name)
             continue
-        if marked and states[0].get("how") != plainly:
+        if (marked and states[0].get("how") != plainly) or not stat.S_ISREG(status.st_mode):
             continue
-        if status.st_size <= left and _is_light(name):
+        if status.st_size <= left and number not in rows.foreign and _is_light(name):
             left -= status.st_size
             newer = [written is not None and time > written for time in (status.st_mtime, status.st_ctime)]
             _compare(name, groups.get(number, {}), (False, False) if marked else (newer[0], any(newer)), found)
@@ -157,7 +158,8 @@ def _compare(name: str, held: dict[int, tuple[int, int]], newer: tuple[bool, boo
             found.maybe.add(name, name)
         return
     if left:
-        (found.changed if newer[1] else found.other).add(name, name)
+        options = len(held) > 1 and len(left) == len(held)  # not one row is as it was: another field, most likely
+        (found.other if options or not newer[1] else found.changed).add(name, name)
         return
     if missing and newer[0]:
         found.changed.add(name, name)

@@ -28,6 +28,8 @@ COLUMNS = [*CHUNK_COLUMNS, "digest", "vector"]
 SHOWN = 3
 _BATCH = 1024
 _BUFFER = 1 << 24  # bytes that Lance reads ahead
+_READER = "reader"
+_STREAMS = ("/dev/", "/proc/")
 _NORM = 0.01  # how far from 1 the length of a vector may be
 _KINDS = {
     "rowid": np.uint64, "key": np.uint32, "id": np.int64, "text": np.int64, "given": np.int64, "vector": np.int64,
@@ -73,10 +75,12 @@ class Rows:
     files: list[str] = field(default_factory=list)
     elsewhere: int = 0  # rows of addresses, streams and other programs
     marks: dict[str, list[Json]] = field(default_factory=dict)  # path -> states that the table says it is in
+    foreign: set[int] = field(default_factory=set)  # numbers of files that another reader read
+    broken: int = 0  # rows that are no chunk: they are in no column
     altered_rows: list[int] = field(default_factory=list)  # row ids
 
     def __len__(self) -> int:
-        return len(self.columns["rowid"])
+        return len(self.columns["rowid"]) + self.broken
 
 
 def read(table: Table, on_chunk: Callable[[Chunk, int], None] | None = None) -> Rows:
@@ -100,7 +104,8 @@ def read(table: Table, on_chunk: Callable[[Chunk, int], None] | None = None) -> 
         plain = batch.drop_columns(["vector"]).to_pylist()
         hashes = _hashes(vectors)
         for at, row in enumerate(plain):
-            _one(rows, row, ids[at], headings, values, disk, on_chunk)
+            if not _one(rows, row, ids[at], headings, values, disk, on_chunk):
+                continue
             values["vector"].append(hashes[at] if kinds[at] is None else 0)
             if kinds[at] is not None:
                 rows.bad_vectors.append(ids[at])
@@ -156,7 +161,8 @@ def _one(
     values: dict[str, list[Any]],
     disk: _Files,
     on_chunk: Callable[[Chunk, int], None] | None,
-) -> None:
+) -> bool:
+    """Take in one row; return whether it is a chunk."""
     source, text = row["source"] or "", row["text"] or ""
     state, chunk, reason = _read_chunk(row)
     name = _name(row)
@@ -165,14 +171,19 @@ def _one(
     if reason is not None:
         rows.wrong.add(name, source, reason)
         rows.altered_rows.append(rowid)
+    if chunk is None:
+        rows.broken += 1
+        return False
     kind = garbled(text)
     if kind is not None:
         rows.garbled.add(name, source, kind)
     key = zlib.crc32((row["id"] or "").encode("utf-8", "surrogatepass"))
-    given = passage_text(chunk, headings=headings) if chunk is not None else text
-    if chunk is not None and on_chunk is not None:
+    given = passage_text(chunk, headings=headings)
+    if on_chunk is not None:
         on_chunk(chunk, key)
     number = disk.number(source) if row["format"] else -1
+    if row["format"] == _READER:
+        rows.foreign.add(number)
     rows.elsewhere += number < 0
     values["rowid"].append(rowid)
     values["key"].append(key)
@@ -187,6 +198,7 @@ def _one(
     values["after"].append(len(row["after"] or ""))
     values["part"].append("#" in source)
     values["cut"].append((row["splitter"] or "").startswith("structure/"))
+    return True
 
 
 _ALTERED = "not as they were written (their digest differs)"
@@ -267,8 +279,8 @@ class _Files:
         self._there: dict[str, bool] = {}
 
     def number(self, source: str) -> int:
-        """Return the number of a source's file; -1 for an address."""
-        if "://" in source or not source:
+        """Return the number of a source's file; -1 for an address or a stream."""
+        if "://" in source or not source or source.startswith(_STREAMS):
             return -1
         name = self._file(source)
         if name not in self._numbers:
