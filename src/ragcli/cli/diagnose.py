@@ -32,7 +32,7 @@ def diagnose(
     device: DeviceOption = Device.auto,
     format_: FormatOption = None,
 ) -> int:
-    r"""Say what is wrong with a table.
+    """Say what is wrong with a table.
 
     \b
     --check reads the table whole: its contract, vectors, rows, documents, files, model and index. Each look is pass,

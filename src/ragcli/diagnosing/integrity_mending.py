@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _BATCH = 64
 _IN_LIST = 1000
+_RETRIES = 30
 Progress = Callable[[int], None]
 _Change = tuple[str, pa.Array, list[bool]]  # a column, its values for some rows, and whether each row changes
 
@@ -69,7 +71,9 @@ def mend(
     for start in range(0, len(gone), _IN_LIST):
         done["doubled rows removed"] += delete(table, of_rows(gone[start : start + _IN_LIST]))
     _forget(table, rows, done)
-    _vectors(table, rows, set(gone), model, device, sample, progress, done)
+    if gone or rows.altered_rows:
+        rows = read(table)  # rows that were written again have other row ids
+    _vectors(table, rows, model, device, sample, progress, done)
     _indexes(table, done)
     return done
 
@@ -88,7 +92,6 @@ def _forget(table: Table, rows: Rows, done: Counter[str]) -> None:
 def _vectors(
     table: Table,
     rows: Rows,
-    gone: set[int],
     model: str | None,
     device: str,
     sample: int,
@@ -98,8 +101,7 @@ def _vectors(
     contract = table.contract.get("model")
     contract = contract if isinstance(contract, dict) else {}
     name = model if model is not None else str(contract.get("id") or "builtin")
-    bad = [row for row in rows.bad_vectors if row not in gone]
-    if not bad and not sample and contract:
+    if not rows.bad_vectors and not sample and contract:
         return
     from ragcli.embedding import open_embedder
 
@@ -110,9 +112,9 @@ def _vectors(
             f" {embedder.contract.get('dimension')}.",
             hint="Name the right model with -m, or embed into another table.",
         )
-    chosen = bad
+    chosen = rows.bad_vectors
     if models.embed_again(table, rows, embedder, max(sample, 1)).status == "fail":
-        chosen = [row for row in rows.columns["rowid"].tolist() if row not in gone]
+        chosen = rows.columns["rowid"].tolist()
     for start in range(0, len(chosen), _BATCH):
         done["vectors made again"] += _again(table, chosen[start : start + _BATCH], embedder)
         if progress is not None:
@@ -159,7 +161,8 @@ def _rewrite(table: Table, chosen: Sequence[int], change: Callable[[pa.Table, li
         place = raw.schema.get_field_index(name)
         rows = raw.set_column(place, raw.schema.field(name), values).filter(pa.array(wanted))
         if rows.num_rows:
-            table.dataset.merge_insert("id").when_matched_update_all().execute(rows)
+            builder = table.dataset.merge_insert("id").when_matched_update_all()
+            builder.conflict_retries(_RETRIES).execute(rows)
             table.refresh()
     return int(rows.num_rows)
 
@@ -200,8 +203,8 @@ def _search_texts(table: Table) -> int:
         some = rowids[start : start + _IN_LIST]
         held = table.dataset.scanner(columns=["search_text"], filter=of_rows(some), with_row_id=True).to_table()
         old = dict(zip(held["_rowid"].to_pylist(), held["search_text"].to_pylist(), strict=True))
-        made = {row: search_text(chunk_of(values)) for row, values in table.rows(some).items()}
-        wrong = [row for row in some if old[row] != made[row]]
+        made = {row: search_text(chunk_of(values)) for row, values in _chunks(table, some).items()}
+        wrong = [row for row in made if old[row] != made[row]]
         if wrong:
 
             def changed(_: pa.Table, ids: list[int], made: dict[int, str] = made) -> _Change:
@@ -209,3 +212,15 @@ def _search_texts(table: Table) -> int:
 
             count += _rewrite(table, wrong, changed)
     return count
+
+
+def _chunks(table: Table, some: list[int]) -> dict[int, Json]:
+    """Return rows as `Table.rows` does, without those that are no chunk, as after their metadata was damaged."""
+    try:
+        return table.rows(some)
+    except (TableError, ValueError):
+        out: dict[int, Json] = {}
+        for row in some:
+            with suppress(TableError, ValueError):
+                out.update(table.rows([row]))
+        return out

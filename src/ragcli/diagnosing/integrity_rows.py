@@ -150,7 +150,8 @@ def _damaged(table: Table, fragment: Any) -> list[str]:
 
 def short(message: str) -> str:
     """Return the first line of what Lance says, without the place in its own source."""
-    return re.split(r", /\S+\.rs:\d+", message.strip().splitlines()[0], maxsplit=1)[0].rstrip(".")
+    first = (message.strip().splitlines() or ["no reason given"])[0]
+    return re.split(r", /\S+\.rs:\d+", first, maxsplit=1)[0].rstrip(".")
 
 
 def _one(
