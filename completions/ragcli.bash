@@ -224,10 +224,11 @@ _ragcli() {
         --max-tokens) return ;;
         --system) return ;;
         --template) return ;;
+        --sample) return ;;
         --html) return ;;
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
-      words='--table -t --db -d --question --answer --source --docs --root --model -m --llm --mode -k --top-k --where --expand --rerank --embed-model --device --model-options --adapter --quantize --window --timeout --concurrency --temperature --seed --max-tokens --system --template --tries --no-tries --html --skip-bad --format --help' ;;
+      words='--table -t --db -d --question --answer --source --docs --root --model -m --llm --mode -k --top-k --where --expand --rerank --embed-model --device --model-options --adapter --quantize --window --timeout --concurrency --temperature --seed --max-tokens --system --template --tries --no-tries --check --mend --sample --html --skip-bad --format --help' ;;
     questions)
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;

@@ -502,3 +502,27 @@ class Recommendation(Record):
     questions: int = 0
     smallest_difference: float | None = None
     documents: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check(Record):
+    """What one look at a table found.
+
+    ``status`` is pass, warn (answers may be worse than they could be), fail (something is lost or wrong) or skipped
+    (it could not be looked at). ``count`` says how many rows, documents or files the message speaks of, ``examples``
+    names a few of them, and ``mend`` is the command that mends it.
+    """
+
+    type: ClassVar[str] = "check"
+
+    name: str
+    status: str
+    message: str
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+    mend: str = ""
+
+    @classmethod
+    def _convert(cls, values: Json) -> Json:
+        _strings(values, cls.type, "examples")
+        return values

@@ -104,13 +104,20 @@ def diagnose(
     tries: Annotated[
         bool, typer.Option("--tries/--no-tries", help="Cut documents in other ways, where that may help, and measure.")
     ] = True,
+    check: Annotated[bool, typer.Option("--check", help="Look at the table itself; exit code 4 on a fault.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="With --check: first mend what can be mended from the table alone.")
+    ] = False,
+    sample: Annotated[
+        int, typer.Option("--sample", metavar="N", help="With --check: chunks embedded again to compare; 0: none.")
+    ] = 16,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page that shows it: one file, read offline.")
     ] = None,
     skip_bad: SkipBadOption = False,
     format_: FormatOption = None,
 ) -> int:
-    r"""Say which step lost the answer: load, split, embed, query, the prompt, or the model.
+    """Say which step lost the answer: load, split, embed, query, the prompt, or the model.
 
     \b
     Cases are lines {"question": "…", "answers": ["…"], "source": "…"}, as eval has them. Each is replayed through
@@ -118,14 +125,27 @@ def diagnose(
     What is advised is tried where it can be. Options are those of ask, so that what is diagnosed is what is asked.
 
     \b
+    --check reads the table whole: its contract, vectors, rows, documents, files, model and index. Each look is pass,
+    warn or fail, with the command that mends it; a fail is exit code 4.
+
+    \b
     ragcli diagnose -t kb cases.jsonl
     ragcli diagnose -t kb --question "保修期多久？" --answer 24个月 --source docs/product.md
     ragcli diagnose -t kb cases.jsonl -m openai:qwen2.5 -k 8 > diagnoses.jsonl
+    ragcli diagnose -t kb --check
     """
     if table is None:
         raise UsageError("no table was named.", hint="Name it with -t, as in: ragcli diagnose -t kb cases.jsonl")
+    if check:
+        if cases is not None or question is not None or html is not None:
+            raise UsageError("--check looks at the table itself: it takes no cases and makes no page.")
+        from ragcli.cli.checking import check_table
+
+        return check_table(db, table, model=embed_model, device=device, sample=sample, mend=mend, format_=format_)
+    if mend:
+        raise UsageError("--mend goes with --check.")
     if (cases is None) == (question is None):
-        raise UsageError("name a file of cases, or one --question with its --answer.")
+        raise UsageError("name a file of cases, or one --question with its --answer, or --check.")
     if question is None and (answer or source):
         raise UsageError("--answer and --source are for --question.", hint="Cases in a file have their own.")
     if root is not None and not root.is_dir():

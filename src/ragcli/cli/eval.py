@@ -98,7 +98,7 @@ def eval_(
     skip_bad: SkipBadOption = False,
     format_: FormatOption = None,
 ) -> int:
-    r"""Measure retrieval on questions whose answers are known.
+    """Measure retrieval on questions whose answers are known.
 
     \b
     Cases are lines {"question": "…", "answers": ["…"], "source": "…"}: right is a chunk (of that source) that

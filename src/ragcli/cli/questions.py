@@ -123,7 +123,7 @@ def questions(
     quiet: QuietOption = False,
     format_: FormatOption = None,
 ) -> int:
-    r"""Make questions with answers from a table's own chunks.
+    """Make questions with answers from a table's own chunks.
 
     \b
     Chunks are drawn evenly from the documents. A language model (-m) asks about each; without one, questions

@@ -12,7 +12,7 @@ import os
 
 import orjson
 
-from ragcli.loading.reading import state
+from ragcli.loading.reading import how
 from ragcli.loading.source import Options
 from ragcli.records import FILE_STATE, Json
 
@@ -72,10 +72,23 @@ class Known:
         was = self._states.get(name)
         if was is None:
             return False
-        now = state(path, options)
-        if was.get("how") != now["how"] or was.get("size") != now["size"]:
-            return False
-        return was.get("mtime") == now["mtime"] or (bool(was.get("sha256")) and was["sha256"] == _sha256(path))
+        return was.get("how") == how(options) and same_content(path, was)
+
+
+def same_content(path: str, was: Json) -> bool:
+    """Whether a file is as it was: by size and time; where only the time differs, by its hash.
+
+    Args:
+        path: where it lies.
+        was: its state, as a table keeps it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    status = os.stat(path)  # noqa: PTH116
+    if was.get("size") != status.st_size:
+        return False
+    return was.get("mtime") == status.st_mtime_ns or (bool(was.get("sha256")) and was["sha256"] == _sha256(path))
 
 
 def _sha256(path: str) -> str:
