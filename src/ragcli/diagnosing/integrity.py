@@ -170,7 +170,7 @@ def _model(
     contract = table.contract["model"]
     name = model if model is not None else str(contract["id"])
     if models.not_here(name):
-        which = "the table's model" if model is None else "the model of -m"
+        which = "the table's model" if model is None else "the model of --embed-model"
         message = f"{which}, {name}, is not on this machine: only a search by words works"
         yield Check(name="model", status="fail", message=message, mend=commands.model(model is not None))
         yield Check(name="sample", status="skipped", message="the model is not here")

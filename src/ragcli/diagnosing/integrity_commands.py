@@ -117,7 +117,7 @@ class Commands:
             return self.check()
         if named(self._model or None) is None and _HUB_NAME.fullmatch(self._model):
             return f"ragcli download {shlex.quote(self._model)}"
-        return f"{self.check()} -m …"
+        return f"{self.check()} --embed-model …"
 
     def _split(self) -> str:
         found = _SPLITTER.fullmatch(str(self._contract.get("splitter") or ""))
