@@ -1,32 +1,49 @@
-"""Importing Lance without pandas, which it does not need: pyarrow takes .2 s to import it wherever it is installed."""
+"""Importing packages without others that they do not need here, and that take long to import where they are installed.
+
+Only the command line does this: a program that uses ragcli as a library may want pyarrow with pandas.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-_PANDAS = "pandas"
 
+class _Without:
+    """A finder that says that a package is not there."""
 
-class _NoPandas:
-    """A finder that says that pandas is not there."""
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        """Refuse pandas, and leave all else to the other finders."""
-        if name == _PANDAS:
+        """Refuse the package, and leave all else to the other finders."""
+        if name == self._name:
             raise ModuleNotFoundError(name=name)
 
 
-def import_lance() -> None:
-    """Import Lance and pyarrow without pandas.
-
-    Only the command line does this: a program that uses ragcli as a library may want pyarrow with pandas.
-    """
-    if _PANDAS in sys.modules or "pyarrow" in sys.modules:
-        return
-    finder: Any = _NoPandas()
+@contextmanager
+def _without(name: str) -> Iterator[None]:
+    finder: Any = _Without(name)
     sys.meta_path.insert(0, finder)
     try:
-        import lance  # noqa: F401
+        yield
     finally:
         sys.meta_path.remove(finder)
+
+
+def import_lance() -> None:
+    """Import Lance and pyarrow without pandas (.2 s)."""
+    if "pandas" in sys.modules or "pyarrow" in sys.modules:
+        return
+    with _without("pandas"):
+        import lance  # noqa: F401
+
+
+def import_openai() -> None:
+    """Import the official client without aiohttp (.1 s), which is for programs that wait for many answers at once."""
+    if "aiohttp" in sys.modules or "openai" in sys.modules:
+        return
+    with _without("aiohttp"):
+        import openai  # noqa: F401

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ragcli.cli.light import import_openai
 from ragcli.errors import UsageError
 from ragcli.jsonl import loads
 
@@ -207,6 +208,8 @@ class Modelling:
                 raise UsageError("tools are for language models.", hint="Name one with -m, as in -m openai:qwen2.5.")
             return open_answerer(EXTRACTIVE, template=self.template_of(persona))
         show_log()
+        if self.llm.startswith("openai:"):
+            import_openai()
         if tooling is None or not tooling.wanted:
             return open_answerer(
                 self.llm,
