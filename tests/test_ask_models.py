@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,16 @@ def test_the_same_model_says_the_same_in_process_and_at_its_endpoint(endpoint: d
     assert (one["model"], other["model"]) == (MODEL, "openai:smollm2")
     for citation in one["citations"]:
         assert citation["quote"] in PUMP
+
+
+def test_a_model_that_was_asked_nothing_is_closed_at_once() -> None:
+    """llama.cpp's server hung for ever where it was closed before its loop ran."""
+    code = f"""
+from ragcli.llms.opening import open_llm
+for _ in range(5):
+    open_llm({MODEL!r}).close()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=environment())
 
 
 def test_a_pipe_and_a_table_give_the_same_answer_of_a_gguf_model(tmp_path: Path) -> None:

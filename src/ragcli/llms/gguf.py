@@ -103,6 +103,7 @@ class GgufLLM:
                 hint="Is it whole (ragcli download --verify), and is there memory for it (ragcli gpu-check)?",
             ) from error
         self._knows_tools: bool | None = None
+        self._told("GET", "/lora-adapters")  # its loop answers: a server that is closed before that runs, hangs
 
     def _number(self, name: str) -> int | None:
         value = self._options.pop(name, None)
@@ -208,7 +209,13 @@ class GgufLLM:
         return {**self._options, "messages": list(messages), **({"tools": list(tools)} if tools else {})}
 
     def _ask(self, method: str, path: str, body: Json | None = None) -> Json:
-        """Ask the server's own port."""
+        """Ask the server's own port for an object."""
+        told = self._told(method, path, body)
+        if not isinstance(told, dict) or "error" in told:
+            raise _error(self._name, told.get("error", told) if isinstance(told, dict) else told)
+        return told
+
+    def _told(self, method: str, path: str, body: Json | None = None) -> Any:
         import http.client
 
         address = str(self._server.listening_address).rpartition("/")[2]
@@ -216,15 +223,11 @@ class GgufLLM:
         try:
             headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
             connection.request(method, path, dumps(body) if body is not None else None, headers)
-            answer = connection.getresponse()
-            told = loads(answer.read())
+            return loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ModelError(f"{self._name}: llama.cpp does not answer: {error}.") from error
         finally:
             connection.close()
-        if not isinstance(told, dict) or "error" in told:
-            raise _error(self._name, told.get("error", told) if isinstance(told, dict) else told)
-        return told
 
 
 def _has_gpu(library: Any) -> bool:
