@@ -108,6 +108,7 @@ class Row:
             splitter={
                 "name": self.splitter.name, "size": self.splitter.size, "overlap": self.splitter.overlap,
                 "unit": self.splitter.unit, "model": self.splitter.model,
+                "parser": self.splitter.parser, "options": self.splitter.shown_options,
             },
             model=self.model,
             reranker=self.reranker,
