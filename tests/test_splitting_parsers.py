@@ -376,6 +376,12 @@ def test_a_table_keeps_to_its_parser_and_is_mended_with_it(tmp_path):
     assert done.returncode == 0, done.stderr
     done = run("embed", "-t", "kb", stdin=chunks(chunk_size=96, chunk_overlap=8), cwd=tmp_path)
     assert done.returncode == 1 and '{"chunk_overlap":8,"chunk_size":64}' in done.stderr.decode()
+    cut = jsonl({"question": "保修期多久？", "answers": [documents[0].text[6:90]]})  # no chunk holds so much
+    diagnosed = lines(run("diagnose", "-t", "kb", "-", "--format", "jsonl", stdin=cut, cwd=tmp_path).stdout)
+    assert diagnosed[0]["lost_at"] == "split"
+    (advice,) = diagnosed[0]["advice"]
+    assert f"split --splitter {CORE}:SentenceSplitter --splitter-options '…' |" in advice["command"]
+    assert advice["tried"] is None
     path.write_text("# 保修\n\n保修期为三年。")
     checks = lines(run("diagnose", "-t", "kb", "--check", "--format", "jsonl", cwd=tmp_path).stdout)
     command = (
