@@ -75,10 +75,12 @@ _ragcli() {
         --overlap) return ;;
         --unit) COMPREPLY=($(compgen -W "chars tokens" -- "$cur")); return ;;
         --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --splitter) return ;;
+        --splitter-options) return ;;
         --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
-      words='--size --overlap --unit --model -m --report --skip-bad --format --help' ;;
+      words='--size --overlap --unit --model -m --splitter --splitter-options --report --skip-bad --format --help' ;;
     embed)
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;

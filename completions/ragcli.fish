@@ -87,6 +87,8 @@ complete -c ragcli -n '__fish_seen_subcommand_from split' -l size -x -d 'Most a 
 complete -c ragcli -n '__fish_seen_subcommand_from split' -l overlap -x -d 'Most a chunk of running text repeats'
 complete -c ragcli -n '__fish_seen_subcommand_from split' -l unit -x -a 'chars tokens' -d 'Count characters, or tokens of the embedding model'
 complete -c ragcli -n '__fish_seen_subcommand_from split' -l model -s m -r -F -d 'Embedding model: a name, a folder, or openai:NAME. The built-in one by default'
+complete -c ragcli -n '__fish_seen_subcommand_from split' -l splitter -x -d 'A LlamaIndex node parser that cuts instead'
+complete -c ragcli -n '__fish_seen_subcommand_from split' -l splitter-options -x -d 'What the node parser is made with'
 complete -c ragcli -n '__fish_seen_subcommand_from split' -l report -r -F -d 'Write what came in, went out and was lost, as JSON'
 complete -c ragcli -n '__fish_seen_subcommand_from split' -l skip-bad -d 'Go on past bad lines of stdin'
 complete -c ragcli -n '__fish_seen_subcommand_from split' -l format -x -a 'jsonl table' -d 'jsonl for programs, table for people (default on a terminal)'

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragcli.cli.light import import_lance
-from ragcli.cli.options import Device, Format, as_table
-from ragcli.cli.streams import finish, note, output, show_log, stage_report
+from ragcli.cli.options import Device, Format, as_table, modules_here
+from ragcli.cli.streams import finish, kept_stdout, note, output, show_log, stage_report
 from ragcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,12 +42,14 @@ def compare_command(
     from ragcli.evaluation.comparing import compare_grid, read_grid
     from ragcli.models.folder import cache_dir
 
-    asked = read_grid(grid)
-    if html is not None:
-        _check_page(html)
+    modules_here()
     counts = stage_report("eval")
     folder = work if work is not None else cache_dir() / "compare"
-    made = compare_grid(asked, folder, device=device.value, report=counts, watch=_progress)
+    with kept_stdout():  # node parsers print
+        asked = read_grid(grid)
+        if html is not None:
+            _check_page(html)
+        made = compare_grid(asked, folder, device=device.value, report=counts, watch=_progress)
     if html is not None:
         from ragcli.evaluation.comparing.page import write_comparison
 

@@ -8,21 +8,31 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
 from ragcli.cli.light import import_lance
-from ragcli.cli.options import DEFAULT_DB, DbOption, FormatOption, QuietOption, ReportOption, as_table
+from ragcli.cli.options import (
+    DEFAULT_DB,
+    DbOption,
+    FormatOption,
+    QuietOption,
+    ReportOption,
+    as_table,
+    json_object,
+    modules_here,
+)
 from ragcli.cli.streams import finish, note, output, stage_report, stdin
 from ragcli.errors import FAILED, RagcliError, UsageError
-from ragcli.jsonl import dumps, loads
+from ragcli.jsonl import dumps
 from ragcli.records import Json
 
 if TYPE_CHECKING:
     from ragcli.loading.reader import Reader
     from ragcli.loading.source import Options
 
+_EXAMPLE = """'{"concatenate": true}'"""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.I)
 
 
@@ -232,20 +242,14 @@ def _reader(place: str | None, options: str | None, load: str | None) -> Reader 
         return None
     from ragcli.loading.reader import Reader
 
-    sys.path.append(str(Path.cwd()))  # as with python -m, a module may lie where the user is
-    made = Reader(place=place, options=_json(options, "--reader-options"), load_options=_json(load, "--reader-load"))
+    modules_here()
+    made = Reader(
+        place=place,
+        options=json_object(options, "--reader-options", _EXAMPLE),
+        load_options=json_object(load, "--reader-load", _EXAMPLE),
+    )
     made.check()
     return made
-
-
-def _json(text: str | None, option: str) -> Json:
-    try:
-        value: Any = loads((text or "{}").encode())
-    except ValueError as error:
-        raise UsageError(f"{option} is no JSON: {error}.", hint="""For example: '{"concatenate": true}'.""") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{option} must be a JSON object.", hint="""For example: '{"concatenate": true}'.""")
-    return value
 
 
 def _size(text: str, option: str) -> int:

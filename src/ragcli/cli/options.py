@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ragcli.cli.streams import is_terminal
+from ragcli.errors import UsageError
+from ragcli.jsonl import loads
+from ragcli.records import Json
 
 
 class Format(str, Enum):
@@ -103,3 +107,28 @@ FormatOption = Annotated[
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", envvar="RAGCLI_QUIET", help="No progress and no summary on stderr.")
 ]
+
+
+def json_object(text: str | None, option: str, example: str) -> Json:
+    """Return the JSON object that an option holds; without one, an empty object.
+
+    Args:
+        text: what the user wrote.
+        option: its name, for the errors.
+        example: what could stand there, quoted for a shell.
+
+    Raises:
+        UsageError: it is no JSON, or no object.
+    """
+    try:
+        value: Any = loads((text or "{}").encode())
+    except ValueError as error:
+        raise UsageError(f"{option} is no JSON: {error}.", hint=f"For example: {example}.") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{option} must be a JSON object.", hint=f"For example: {example}.")
+    return value
+
+
+def modules_here() -> None:
+    """Let modules be imported from the current folder, as ``python -m`` does, after all others."""
+    sys.path.append(str(Path.cwd()))

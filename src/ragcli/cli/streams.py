@@ -17,6 +17,7 @@ from ragcli.jsonl import OnBad, dumps
 from ragcli.records import Json, Record
 from ragcli.report import OnLoss, Report
 
+STDOUT, _STDERR = 1, 2
 _BUFFER = 1 << 20
 _FLUSH_SECONDS = 0.1
 
@@ -58,8 +59,8 @@ def opened(path: Path) -> IO[bytes]:
 class Output:
     """Records to stdout, a line each: buffered, but never kept back for more than a tenth of a second."""
 
-    def __init__(self) -> None:
-        self._stream = open(1, "wb", buffering=_BUFFER, closefd=False)  # noqa: SIM115
+    def __init__(self, descriptor: int = STDOUT) -> None:
+        self._stream = open(descriptor, "wb", buffering=_BUFFER, closefd=False)  # noqa: SIM115
         self._flushed = 0.0
         self._kept = threading.Event()  # whether something may wait in the buffer
         self._closed = False
@@ -125,9 +126,13 @@ class Output:
 
 
 @contextlib.contextmanager
-def output() -> Iterator[Output]:
-    """Open stdout for records; what has been written is delivered even if the stage then fails."""
-    out = Output()
+def output(descriptor: int = STDOUT) -> Iterator[Output]:
+    """Open stdout for records; what has been written is delivered even if the stage then fails.
+
+    Args:
+        descriptor: what `kept_stdout` gave, where other people's code runs.
+    """
+    out = Output(descriptor)
     try:
         yield out
     except PipeClosedError:
@@ -139,8 +144,32 @@ def output() -> Iterator[Output]:
     out.close()
 
 
+@contextlib.contextmanager
+def kept_stdout() -> Iterator[int]:
+    """Give a descriptor of stdout for records, and let all else that is written there meanwhile go to stderr.
+
+    Other people's code prints; so do libraries and processes that it starts.
+    """
+    try:
+        os.fstat(_STDERR)
+        other = _STDERR
+    except OSError:  # it is closed
+        other = os.open(os.devnull, os.O_WRONLY)
+    kept = os.dup(STDOUT)
+    os.dup2(other, STDOUT)
+    try:
+        yield kept
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os.dup2(kept, STDOUT)
+        os.close(kept)
+
+
 def note(text: str) -> None:
-    """Write one line to stderr, whatever characters a file name holds."""
+    """Write one line to stderr, whatever characters a file name holds; where it is closed, nowhere."""
+    if sys.stderr is None:
+        return
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.buffer.write((text + "\n").encode("utf-8", "backslashreplace"))
         sys.stderr.buffer.flush()

@@ -26,7 +26,12 @@ def traced(chain: Chain, one: Replayed) -> list[Advice]:
     if not one.traced.cut:
         return one.traced.advice
     document, place = one.traced.cut[0]
-    for settings in cutting(splitter_settings(chain.table)):
+    now = splitter_settings(chain.table)
+    if "splitter" in now:  # how large its chunks are is said by options that only it knows
+        asked = {**now, "options": "…"}
+        command = index_command(chain.table, file_of(document.source), split=asked, name=f"{chain.table.name}2")
+        return [Advice("larger chunks, or more overlap, by options of the node parser", command)]
+    for settings in cutting(now):
         if reads_whole(document, chain, place, settings):
             tried: Json = {"helps": True, "after": "a chunk holds the answer", "settings": settings}
             command = index_command(chain.table, file_of(document.source), split=settings, name=f"{chain.table.name}2")

@@ -6,6 +6,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from ragcli.splitting.parser import node_parser, parser_words
+
 if TYPE_CHECKING:
     from ragcli.store import Table
 
@@ -14,13 +16,21 @@ _DEFAULT_DB = ".ragcli"
 
 
 def splitter_settings(table: Table) -> dict[str, str]:
-    """Return size, overlap and unit of the table's splitter; empty where the table does not say, or it is another's."""
+    """Return size, overlap and unit of the table's splitter, or splitter and options of its node parser.
+
+    It is empty where the table does not say, or its chunks are another program's.
+    """
     spec = str(table.contract.get("splitter") or "")
+    parser = node_parser(spec)
+    if parser is not None:
+        return {"splitter": parser[0], "options": parser[1]}
     return dict(_SETTING.findall(spec)) if spec.startswith("structure/") else {}
 
 
 def split_command(settings: dict[str, str]) -> str:
     """Return the command that cuts with these settings."""
+    if "splitter" in settings:
+        return shlex.join(["ragcli", "split", *parser_words(settings["splitter"], settings["options"])])
     unit = settings.get("unit")
     parts = [f"--{name} {settings[name]}" for name in ("size", "overlap") if settings.get(name, "0") != "0"]
     return " ".join(["ragcli split", *parts, *([f"--unit {unit}"] if unit == "tokens" else [])])

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ragcli.models.builtin import named
+from ragcli.splitting.parser import node_parser, parser_words
 from ragcli.splitting.stage import DEFAULT_OVERLAP, DEFAULT_SIZE
 
 _DEFAULT_DB = ".ragcli"
@@ -120,7 +121,11 @@ class Commands:
         return f"{self.check()} --embed-model …"
 
     def _split(self) -> str:
-        found = _SPLITTER.fullmatch(str(self._contract.get("splitter") or ""))
+        spec = str(self._contract.get("splitter") or "")
+        parser = node_parser(spec)
+        if parser is not None:
+            return shlex.join(["ragcli", "split", *parser_words(*parser)])
+        found = _SPLITTER.fullmatch(spec)
         if found is None:
             return "ragcli split"
         size, overlap, unit = int(found[1]), int(found[2]), found[3]

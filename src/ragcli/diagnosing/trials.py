@@ -25,8 +25,10 @@ def cutting(now: Settings) -> Iterator[Settings]:
     """Yield other settings of the splitter, those that change least first.
 
     Args:
-        now: size, overlap and unit.
+        now: size, overlap and unit; a node parser has options of its own, of which none is tried.
     """
+    if "splitter" in now:
+        return
     size, overlap = int(now.get("size", DEFAULT_SIZE)), int(now.get("overlap", 0))
     unit = {"unit": "tokens"} if now.get("unit") == "tokens" else {}
     for new_size, new_overlap in (

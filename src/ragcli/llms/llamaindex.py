@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from ragcli.errors import ModelError, RagcliError, ServiceError, UsageError
+from ragcli.foreign import package_of
 from ragcli.jsonl import dumps
 from ragcli.llms import estimate, toolprompt
 from ragcli.llms.protocols import Call, Completion, Message, Options, Sampling
@@ -140,9 +141,9 @@ def _make(path: str, options: Options) -> Any:
 
         cls = getattr(importlib.import_module(module), name)
     except ImportError as error:
-        package = ".".join(module.split(".")[:3]).replace(".", "-").replace("_", "-")
-        package = package if package.startswith("llama-index") else module.split(".")[0]
-        raise UsageError(f"llamaindex:{path} cannot be imported: {error}.", hint=f"pip install {package}") from error
+        raise UsageError(
+            f"llamaindex:{path} cannot be imported: {error}.", hint=f"pip install {package_of(module)}"
+        ) from error
     except AttributeError as error:
         raise UsageError(f"{module} has no class {name}.", hint=f"Write package.Class, as in {_EXAMPLE}.") from error
     if not (isinstance(cls, type) and issubclass(cls, LLM)):

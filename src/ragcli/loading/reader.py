@@ -8,13 +8,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from ragcli.errors import LoadError, UsageError
+from ragcli.foreign import find, plain, said
 from ragcli.loading.source import Source
 from ragcli.records import Document, Json
 
@@ -64,25 +62,10 @@ class Reader:
         except (LoadError, MemoryError):
             raise
         except Exception as error:
-            said = " ".join(str(error).split())[:300]
-            raise LoadError(f"{self.place} failed: {type(error).__name__}{': ' if said else ''}{said}") from error
+            raise LoadError(f"{self.place} failed: {said(error)}") from error
 
     def _made(self) -> Any:
-        module, colon, name = self.place.partition(":")
-        if not colon or not module or not name:
-            raise UsageError(
-                f"--reader {self.place!r} does not name a class.",
-                hint="Write package.module:Class, as in llama_index.readers.file:PDFReader.",
-            )
-        try:
-            found = import_module(module)
-        except ImportError as error:
-            raise UsageError(
-                f"--reader {self.place}: {error}.", hint=f"pip install {module.partition('.')[0]} … in the same place."
-            ) from error
-        kind = getattr(found, name, None)
-        if not isinstance(kind, type):
-            raise UsageError(f"--reader {self.place}: {module} has no class {name}.")
+        kind = find(self.place, "--reader", "llama_index.readers.file:PDFReader")
         try:
             made = kind(**self.options)
         except Exception as error:
@@ -132,7 +115,7 @@ def _documents(source: Source, found: Iterable[Any], place: str) -> Iterator[Doc
             source.report.count("empty_documents")
             source.lose(f"document {number} is empty", kind="skipped")
             continue
-        metadata = _plain(getattr(one, "metadata", None) or {})
+        metadata = plain(getattr(one, "metadata", None) or {})
         title = next((metadata[key] for key in _TITLES if isinstance(metadata.get(key), str)), None)
         page = _page(metadata)
         spans = [{"start": 0, "end": len(text), "page": page}] if page is not None else []
@@ -147,9 +130,3 @@ def _page(metadata: Json) -> int | None:
         if isinstance(value, (int, str)) and str(value).isdecimal() and 0 < int(value) < 1 << 31:
             return int(value)
     return None
-
-
-def _plain(metadata: Any) -> Json:
-    """Return metadata as JSON holds it."""
-    plain: Json = orjson.loads(orjson.dumps(dict(metadata), default=str, option=orjson.OPT_NON_STR_KEYS))
-    return plain

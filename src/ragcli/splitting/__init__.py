@@ -36,16 +36,18 @@ from ragcli.lazy import lazy
 
 if TYPE_CHECKING:
     from ragcli.splitting.counting import HuggingFaceCounter, TokenCounter
+    from ragcli.splitting.parser import NodeParser
     from ragcli.splitting.sentences import sentence_spans
     from ragcli.splitting.stage import split
 
 _HOMES = {
     "HuggingFaceCounter": "ragcli.splitting.counting",
+    "NodeParser": "ragcli.splitting.parser",
     "TokenCounter": "ragcli.splitting.counting",
     "sentence_spans": "ragcli.splitting.sentences",
     "split": "ragcli.splitting.stage",
 }
 
-__all__ = ["HuggingFaceCounter", "TokenCounter", "sentence_spans", "split"]
+__all__ = ["HuggingFaceCounter", "NodeParser", "TokenCounter", "sentence_spans", "split"]
 
 __getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ragcli.errors import UsageError
-from ragcli.records import FILE_STATE, Chunk, Document, content_id
+from ragcli.records import Chunk, Document
 from ragcli.report import Report
-from ragcli.splitting.blocks import HEADING, Block, blocks, code_blocks, skip_space, trim
+from ragcli.splitting.blocks import Block, skip_space, trim
 from ragcli.splitting.counting import Characters, TokenCounter, Tokens
 from ragcli.splitting.packing import Piece, pack
+from ragcli.splitting.places import Maker, Places, path
+
+if TYPE_CHECKING:
+    from ragcli.splitting.parser import NodeParser
 
 DEFAULT_SIZE = 800  # characters
 DEFAULT_TOKENS = 512  # or what the model reads, where that is less
@@ -24,9 +28,10 @@ def split(
     overlap: int | None = None,
     unit: Literal["chars", "tokens"] = "chars",
     count: TokenCounter | None = None,
+    parser: NodeParser | None = None,
     report: Report | None = None,
 ) -> Iterator[Chunk]:
-    """Cut documents into chunks: by structure, then sentences, then inside a sentence.
+    """Cut documents into chunks: by structure, then sentences, then inside a sentence; or as a node parser cuts them.
 
     Args:
         documents: read one at a time.
@@ -34,12 +39,20 @@ def split(
         overlap: the most a chunk repeats of the one before, whole sentences only; None for the default.
         unit: what size and overlap count.
         count: the tokens of the model; needed for ``unit="tokens"``.
-        report: counts documents_in, documents_empty, characters_in, chunks_out.
+        parser: a node parser of LlamaIndex, which has its own size and overlap.
+        report: counts documents_in, documents_empty, characters_in, chunks_out; with a parser documents_failed,
+            characters_lost, nodes_in, nodes_blank, nodes_repeated and nodes_lost, too.
 
     Raises:
         UsageError: size, overlap or unit do not make sense; at once.
         ModelError: the tokenizer fails on a text; as the chunks are drawn.
     """
+    if parser is not None:
+        if size is not None or overlap is not None or unit != "chars" or count is not None:
+            raise UsageError("a node parser has its own size and overlap.", hint="They are among its options.")
+        from ragcli.splitting.parsing import split_with
+
+        return split_with(documents, parser, report or Report("split"))
     if unit not in ("chars", "tokens"):
         raise UsageError(f"the unit must be chars or tokens, not {unit!r}.")
     if unit == "tokens":
@@ -70,8 +83,7 @@ def _split(
         report.count("characters_in", len(text))
         start = skip_space(text, 0, len(text))
         if start == len(text):
-            report.count("documents_empty")
-            report.lose("skipped", document.source, "the document holds no text")
+            lose_empty(document, report)
             continue
 
         def long_header(block: Block, document: Document = document) -> None:
@@ -80,39 +92,35 @@ def _split(
             report.lose("skipped", document.source, reason, start=block.start)
 
         measure = Characters(text, size) if counter is None else Tokens(text, size, counter)
-        places = _Places(document.spans)
+        places = Places(document.spans)
         end = trim(text, start, len(text))
-        parse = code_blocks if document.format == "code" else blocks
         if measure.fits(start, end):
             plain = not places.named and "#" not in text and "\n=" not in text and "\n-" not in text
-            found = [] if plain else list(places.name(parse(text)))
+            found = [] if plain else list(places.blocks(document))
             pieces: Iterable[Piece] = (Piece(start, found or [Block(1, start, end)]),)
         else:
-            pieces = pack(text, places.name(parse(text)), measure, overlap, long_header)
-        inner = {key: value for key, value in document.extra.items() if key != FILE_STATE}
+            pieces = pack(text, places.blocks(document), measure, overlap, long_header)
+        made = Maker(document, name)
         for piece, following in _with_next(pieces):
             low, high = piece.start, piece.end
             if high - low == 1 and not measure.fits(low, high):
                 report.lose("failed", document.source, f"the character at {low} alone is more tokens than {size}")
             report.count("chunks_out")
-            yield Chunk(
-                id=content_id(document.id, str(low), str(high)),
-                document_id=document.id,
-                source=document.source,
-                text=text[low:high],
-                start=low,
-                end=high,
+            yield made.chunk(
+                low,
+                high,
                 pages=places.pages(low, high),
-                headings=_path(piece.blocks),
-                title=document.title,
+                headings=path(piece.blocks),
                 header=piece.header,
-                splitter=name,
-                format=document.format,
                 after="" if following is None else text[high : following.start],
                 last=following is None,
-                metadata=document.metadata,
-                extra=document.extra if following is None else inner,
             )
+
+
+def lose_empty(document: Document, report: Report) -> None:
+    """Say that a document holds no text."""
+    report.count("documents_empty")
+    report.lose("skipped", document.source, "the document holds no text")
 
 
 def _with_next(pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Piece | None]]:
@@ -122,62 +130,3 @@ def _with_next(pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Piece | None]]:
         following = next(source, None)
         yield piece, following
         piece = following
-
-
-def _path(found: list[Block]) -> list[str]:
-    """Return the headings that all the blocks stand under; a heading alone stands under itself."""
-    body = [block for block in found if block.kind != HEADING] or found[-1:]
-    path = body[0].path
-    for block in body:
-        if block.path is not path and block.path != path:
-            same = 0
-            while same < min(len(path), len(block.path)) and path[same] == block.path[same]:
-                same += 1
-            path = path[:same]
-    return list(path)
-
-
-class _Places:
-    """The spans of a document, walked once: the pages of a slice, and headings that the loader knows.
-
-    A slide counts as a page; the name of a sheet as a heading.
-    """
-
-    def __init__(self, spans: list[dict[str, Any]]) -> None:
-        ordered = sorted((span for span in spans if span["end"] > span["start"]), key=lambda span: int(span["start"]))
-        self._numbered = [
-            (span["start"], span["end"], number)
-            for span in ordered
-            if isinstance(number := span.get("page", span.get("slide")), int)
-        ]
-        self.named = [
-            (span["start"], span["end"], tuple(item for item in names if isinstance(item, str)))
-            for span in ordered
-            if (names := span.get("headings") or ([span["sheet"]] if "sheet" in span else []))
-        ]
-        self._at = 0
-        self._open: list[tuple[int, int, int]] = []
-
-    def pages(self, start: int, end: int) -> list[int]:
-        """Return the pages that the slice touches; slices must come in the order of their starts."""
-        if not self._numbered:
-            return []
-        while self._at < len(self._numbered) and self._numbered[self._at][0] < end:
-            self._open.append(self._numbered[self._at])
-            self._at += 1
-        self._open = [span for span in self._open if span[1] > start]
-        return sorted({number for low, _, number in self._open if low < end})
-
-    def name(self, found: Iterator[Block]) -> Iterator[Block]:
-        """Put the loader's headings in place of those read from the text, where it knows them."""
-        if not self.named:
-            return found
-        return self._named(found)
-
-    def _named(self, found: Iterator[Block]) -> Iterator[Block]:
-        at = 0
-        for block in found:
-            while at + 1 < len(self.named) and self.named[at + 1][0] <= block.start:
-                at += 1
-            start, end, names = self.named[at]
-            yield block._replace(path=names) if start <= block.start < end else block

@@ -5,7 +5,10 @@
     documents = ["docs/"]              # as `ragcli load` takes them, or a file of document records
     cases = "cases.jsonl"              # or queries = … and qrels = …
     models = ["builtin", "BAAI/bge-small-zh-v1.5"]
-    splitters = [{size = 400}, {size = 800, overlap = 80}]
+    splitters = [
+        {size = 400},
+        {splitter = "llama_index.core.node_parser:SentenceSplitter", options = {chunk_size = 256}},
+    ]
     modes = ["vector", "hybrid"]       # text is always there
     rerankers = ["none", "BAAI/bge-reranker-base"]
     sample = 500                       # documents
@@ -19,16 +22,20 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
+
+import orjson
 
 from ragcli.config import parse
 from ragcli.errors import RagcliError, UsageError
 from ragcli.evaluation.judging import Level
 from ragcli.evaluation.measures import DEFAULT, canonical
+from ragcli.jsonl import loads
 from ragcli.records import Json
 from ragcli.retrieval import Mode
+from ragcli.splitting.parser import NodeParser, without_secrets
 
 T = TypeVar("T")
 
@@ -38,7 +45,8 @@ _KEYS = (
     "documents", "cases", "queries", "qrels", "models", "splitters", "modes", "rerankers", "sample", "measure",
     "measures", "level",
 )  # fmt: skip
-_SPLITTER_KEYS = ("splitter", "size", "overlap", "unit", "model")
+_SPLITTER_KEYS = ("splitter", "size", "overlap", "unit", "model", "options")
+_PARSER_EXAMPLE = 'As in: {splitter = "llama_index.core.node_parser:SentenceSplitter", options = {chunk_size = 256}}'
 _URL = re.compile(r"https?://", re.I)
 _TYPES = {
     dict: "a table",
@@ -52,18 +60,30 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splitter:
-    """How documents are cut: the options of ``ragcli split``; None is its default. ``name`` tells it from others."""
+    """How documents are cut: the options of ``ragcli split``; None is its default. ``name`` tells it from others.
+
+    A ``parser`` is a node parser's class, and ``parser_options`` its options as JSON.
+    """
 
     name: str
     size: int | None = None
     overlap: int | None = None
     unit: Literal["chars", "tokens"] = "chars"
     model: str | None = None
+    parser: str | None = None
+    parser_options: str = "{}"
+
+    @property
+    def shown_options(self) -> Json | None:
+        """The options of the node parser, without what is secret; None without a parser."""
+        return without_secrets(loads(self.parser_options.encode())) if self.parser is not None else None
 
     def options(self) -> Json:
-        """Return what `ragcli.splitting.split` is called with, the counter of tokens included."""
+        """Return what `ragcli.splitting.split` is called with, the counter of tokens or the node parser included."""
         from ragcli.embedding import token_counter
 
+        if self.parser is not None:
+            return {"parser": NodeParser(self.parser, loads(self.parser_options.encode()))}
         count = token_counter(self.model) if self.unit == "tokens" else None
         return {"size": self.size, "overlap": self.overlap, "unit": self.unit, "count": count}
 
@@ -285,17 +305,25 @@ class _Reader:
             if not isinstance(one, dict):
                 raise self.wrong(key, f"it must be a table, not {_type(one)}.", "As in: {size = 400, overlap = 40}")
             self._known(one, _SPLITTER_KEYS, f"{key}.")
-            made.append(self._splitter(one, key))
-            if made[-1] in made[:-1]:
+            cut = self._splitter(one, key)
+            if cut in made:
                 raise self.wrong(key, "it is there twice.")
+            if any(cut.name == other.name for other in made):  # classes of one name
+                cut = replace(cut, name=cut.name.replace(str(cut.parser).rpartition(":")[2], str(cut.parser), 1))
+            made.append(cut)
         return made
 
     def _splitter(self, one: Json, key: str) -> Splitter:
         from ragcli.splitting import split
 
         kind = one.get("splitter", SPLITTERS[0])
+        if isinstance(kind, str) and ":" in kind:
+            return self._parser(one, kind, key)
         if kind not in SPLITTERS:
-            raise self.wrong(f"{key}.splitter", f"there is no {kind!r}.", f"There are: {', '.join(SPLITTERS)}.")
+            there = f"There are: {', '.join(SPLITTERS)}, and LlamaIndex's node parsers. {_PARSER_EXAMPLE}"
+            raise self.wrong(f"{key}.splitter", f"there is no {kind!r}.", there)
+        if "options" in one:
+            raise self.wrong(f"{key}.options", "it goes with a node parser.", _PARSER_EXAMPLE)
         model = one.get("model")
         if model is not None and (not isinstance(model, str) or not model.strip()):
             raise self.wrong(f"{key}.model", f"it must be a model's name, not {_type(model)}.")
@@ -310,7 +338,30 @@ class _Reader:
             name = _splitter_name(made, self.shown)
         except RagcliError as error:
             raise self.wrong(key, error.message, error.hint) from error
-        return Splitter(name=name, size=made.size, overlap=made.overlap, unit=made.unit, model=made.model)
+        return replace(made, name=name)
+
+    def _parser(self, one: Json, place: str, key: str) -> Splitter:
+        """Return a node parser, which is made once to see that it can be."""
+        for name in ("size", "overlap", "unit", "model"):
+            if name in one:
+                raise self.wrong(f"{key}.{name}", "a node parser has options of its own.", _PARSER_EXAMPLE)
+        options = one.get("options", {})
+        if not isinstance(options, dict):
+            raise self.wrong(f"{key}.options", f"it must be a table, not {_type(options)}.", _PARSER_EXAMPLE)
+        try:
+            text = orjson.dumps(options, option=orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME).decode()
+        except TypeError as error:
+            raise self.wrong(f"{key}.options", f"JSON cannot hold them: {error}.") from error
+        try:
+            NodeParser(place, options)
+        except RagcliError as error:
+            raise self.wrong(key, error.message, error.hint) from error
+        shown = [f"{name} {_plain(value)}" for name, value in sorted(without_secrets(options).items())]
+        return Splitter(name=", ".join([place.rpartition(":")[2], *shown]), parser=place, parser_options=text)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _checked(one: Splitter) -> Json:

@@ -31,17 +31,26 @@ from ragcli.splitting import split
 from ragcli.store import FORMAT, Table
 
 _BATCH = 64  # questions that are embedded together
+_LOSSES = {
+    "documents_failed": "documents that it fails on",
+    "nodes_lost": "nodes that are not text of their document",
+    "characters_lost": "characters that are in no chunk",
+}
 _NO_MODEL = {"id": "", "hash": "", "dimension": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunks:
-    """The chunks of a splitter: the file of their records, a digest of what they were made from, and how many."""
+    """The chunks of a splitter: the file of their records, a digest of what they were made from, and how many.
+
+    ``lost`` says what a node parser left out: it is the kind of loss and its words, or None where that is nothing.
+    """
 
     path: Path
     key: str
     count: int
     splitter: str  # as the chunks say it
+    lost: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +83,10 @@ def split_once(corpus: Corpus, splitter: Splitter, work: Work, watch: Watch) -> 
         RagcliError: the splitter fails, or no chunk comes out.
     """
     options = splitter.options()
-    how = {name: value for name, value in options.items() if name != "count"}
+    parser = options.get("parser")
+    how = {name: value for name, value in options.items() if name not in ("count", "parser")}
+    if parser is not None:
+        how["parser"] = parser.name
     counter = splitter.model if splitter.unit == "tokens" else None
     key = key_of("chunks", corpus.key, how, counter and _counter_hash(counter))
     path = work.path("chunks", f"{key}.jsonl")
@@ -93,10 +105,21 @@ def split_once(corpus: Corpus, splitter: Splitter, work: Work, watch: Watch) -> 
                 name = chunk.splitter
                 advance(counts.counts["documents_in"] - before)
                 before = counts.counts["documents_in"]
-        kept = work.keep("chunks", key, {"count": counts.counts["chunks_out"], "splitter": name})
+        kept = work.keep("chunks", key, {
+            "count": counts.counts["chunks_out"], "splitter": name,
+            "lost": {name: counts.counts[name] for name in _LOSSES if counts.counts[name]},
+        })  # fmt: skip
     if not kept["count"]:
         raise RagcliError("the documents gave no chunks: they hold no text.")
-    return Chunks(path=path, key=key, count=kept["count"], splitter=kept["splitter"])
+    return Chunks(
+        path=path, key=key, count=kept["count"], splitter=kept["splitter"], lost=_lost(kept.get("lost") or {})
+    )
+
+
+def _lost(counts: Json) -> tuple[str, str] | None:
+    """Return what a node parser left out of the documents: whether something failed, and in words."""
+    said = ", ".join(f"{counts[name]:,} {what}" for name, what in _LOSSES.items() if counts.get(name))
+    return ("partial" if set(counts) - {"characters_lost"} else "warning", f"it leaves out {said}") if said else None
 
 
 def _counter_hash(model: str) -> str:

@@ -17,7 +17,9 @@ from ragcli.evaluation.comparing.grid import Grid
 from ragcli.evaluation.comparing.rows import Row, counted
 from ragcli.evaluation.judging import Level
 from ragcli.evaluation.measures import DIGITS
+from ragcli.jsonl import dumps
 from ragcli.records import Recommendation
+from ragcli.splitting.parser import parser_words
 
 _AS_QUICK = 1.25
 _A_MILLISECOND = 0.001
@@ -254,6 +256,8 @@ def _commands(row: Row) -> list[str]:
         split += [name, str(value)] if value is not None else []
     if splitter.unit == "tokens":
         split += ["--unit", "tokens", *(["-m", splitter.model] if splitter.model else [])]
+    if splitter.parser is not None:
+        split += parser_words(splitter.parser, dumps(splitter.shown_options).decode())
     model = ["-m", row.model] if row.model not in (None, "builtin") else []
     query = ["ragcli", "query", "-t", "kb", "--mode", row.mode, *(["--rerank", row.reranker] if row.reranker else [])]
     return [

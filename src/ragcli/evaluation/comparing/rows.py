@@ -107,7 +107,8 @@ class Row:
             mode=self.mode,
             splitter={
                 "name": self.splitter.name, "size": self.splitter.size, "overlap": self.splitter.overlap,
-                "unit": self.splitter.unit, "model": self.splitter.model,
+                "unit": self.splitter.unit if self.splitter.parser is None else None, "model": self.splitter.model,
+                "parser": self.splitter.parser, "options": self.splitter.shown_options,
             },
             model=self.model,
             reranker=self.reranker,

@@ -123,6 +123,9 @@ class _Run:
             rows = [row for row in self.rows if row.splitter == splitter]
             with self._failing(rows):
                 cut[splitter] = split_once(corpus, splitter, self.work, self._watch())
+                lost = cut[splitter].lost
+                if lost is not None:
+                    self.report.lose(lost[0], splitter.name, lost[1])
         for model in (None, *self.models):
             shown = None if model is None else model.shown
             if not any(row.model == shown for row in self.rows):
