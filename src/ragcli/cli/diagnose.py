@@ -262,9 +262,29 @@ def _chain(settings: SearchSettings, modelling: Modelling, docs: Sequence[Path],
         embedder=embedder,
         reranked=settings.rerank is not None,
         where=condition,
+        options=_typed(settings, modelling),
+        find_in=lambda table: open_search(settings, embedder, table),
         sources=Sources(root, docs),
         concurrency=modelling.concurrency or int(getattr(model, "parallel", 1)),
     )
+
+
+def _typed(settings: SearchSettings, modelling: Modelling) -> dict[str, str]:
+    """Return the options of the search and the answerer that are not the usual ones, as they are typed for ask."""
+    given: dict[str, object] = {
+        "--where": settings.where,
+        "--expand": settings.expand or None,
+        "--rerank": settings.rerank,
+        "--embed-model": settings.model,
+        "-m": None if modelling.llm == EXTRACTIVE else modelling.llm,
+        "--window": modelling.window,
+        "--model-options": modelling.options,
+        "--adapter": modelling.adapter,
+        "--quantize": modelling.quantize,
+        "--system": modelling.system,
+        "--template": modelling.template,
+    }
+    return {name: str(getattr(value, "value", value)) for name, value in given.items() if value is not None}
 
 
 def _by(mode: Mode, table: Table, embedder: Embedder | None, where: str | None) -> FindMany:
