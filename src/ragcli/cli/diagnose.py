@@ -148,6 +148,9 @@ def diagnose(
         raise UsageError("name a file of cases, or one --question with its --answer, or --check.")
     if question is None and (answer or source):
         raise UsageError("--answer and --source are for --question.", hint="Cases in a file have their own.")
+    if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
+        why = "it is a folder" if html.is_dir() else "there is no such folder"
+        raise UsageError(f"--html {html} cannot be written: {why}.")
     if root is not None and not root.is_dir():
         raise UsageError(f"--root {root} is no folder.")
     for path in docs or ():
@@ -305,6 +308,11 @@ def _notes(whole: Diagnoses) -> None:
     if wrong:
         step, causes = max(whole.causes.items(), key=lambda one: sum(one[1].values()))
         most = sum(causes.values())
-        note(f"ragcli diagnose: {wrong} of {whole.questions} answers are lost, {most} of them by {LOST[step]}.")
+        if whole.questions == 1:
+            note(f"ragcli diagnose: the answer is lost by {LOST[step]}.")
+            return
+        verb = "is" if wrong == 1 else "are"
+        note(f"ragcli diagnose: {wrong} of {whole.questions} answers {verb} lost, {most} of them by {LOST[step]}.")
     else:
-        note(f"ragcli diagnose: all {whole.questions} answers are right.")
+        said = "the answer is right" if whole.questions == 1 else f"all {whole.questions} answers are right"
+        note(f"ragcli diagnose: {said}.")
