@@ -105,7 +105,7 @@ class Text:
         """Return where the answers stand, in order; each place once."""
         found: dict[tuple[int, int], Place] = {}
         for answer in answers:
-            wanted = fold(answer)
+            wanted = _folded(answer)
             if find(wanted, self.plain) < 0:
                 continue
             at = find(wanted, self.folded.text)
@@ -125,7 +125,7 @@ class Text:
 
     def _broken(self, answer: str) -> Near | None:
         """Find an answer whose words are cut by blanks, line ends or hyphens, or run together."""
-        wanted = fold(answer).replace(" ", "")
+        wanted = _folded(answer).replace(" ", "")
         if len(wanted) < _LEAST_SIMILAR or wanted not in self.plain.replace(" ", ""):
             return None
         places = [at for at, char in enumerate(self.folded.text) if char != " "]
@@ -148,7 +148,7 @@ class Text:
     def _similar(self, answer: str) -> Near | None:
         from rapidfuzz import fuzz
 
-        wanted = fold(answer)
+        wanted = _folded(answer)
         if len(wanted) < _LEAST_SIMILAR or len(self.plain) > _MOST:
             return None
         made = fuzz.partial_ratio_alignment(wanted, self.plain, score_cutoff=_SIMILAR)
@@ -164,6 +164,11 @@ class Text:
         parts = [self.text[low:high]] if mark is None else [self.text[low:mark], self.text[mark:high]]
         shown = "|".join(" ".join(part.split()) for part in parts)
         return f"{'…' if low else ''}{shown}{'…' if high < len(self.text) else ''}"
+
+
+@lru_cache(maxsize=1024)
+def _folded(answer: str) -> str:
+    return fold(answer)  # once, not for each of thousands of texts
 
 
 @lru_cache(maxsize=1024)
