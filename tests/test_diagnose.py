@@ -252,7 +252,7 @@ def test_answers_that_are_cut(world):
     # What is advised holds: it was measured on a table that was made so.
     assert advice["tried"]["whole"] >= len(cut) - 1
     assert advice["tried"]["after"] > advice["tried"]["before"]
-    settings = advice["command"].split(",")[0]
+    settings = advice["command"].split(" | ")[1]
     shell(world, f"ragcli load {names} | {settings} | ragcli embed -q -t larger")
     again, _ = diagnosed(world, cut, "-t", "larger")
     assert sum(one["lost_at"] == "split" for one in again) == len(cut) - advice["tried"]["whole"]

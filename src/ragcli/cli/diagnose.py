@@ -148,6 +148,9 @@ def diagnose(
         raise UsageError("name a file of cases, or one --question with its --answer, or --check.")
     if question is None and (answer or source):
         raise UsageError("--answer and --source are for --question.", hint="Cases in a file have their own.")
+    if html is not None and (html.is_dir() or not html.absolute().parent.is_dir()):
+        why = "it is a folder" if html.is_dir() else "there is no such folder"
+        raise UsageError(f"--html {html} cannot be written: {why}.")
     if root is not None and not root.is_dir():
         raise UsageError(f"--root {root} is no folder.")
     for path in docs or ():
@@ -262,9 +265,29 @@ def _chain(settings: SearchSettings, modelling: Modelling, docs: Sequence[Path],
         embedder=embedder,
         reranked=settings.rerank is not None,
         where=condition,
+        options=_typed(settings, modelling),
+        find_in=lambda table: open_search(settings, embedder, table),
         sources=Sources(root, docs),
         concurrency=modelling.concurrency or int(getattr(model, "parallel", 1)),
     )
+
+
+def _typed(settings: SearchSettings, modelling: Modelling) -> dict[str, str]:
+    """Return the options of the search and the answerer that are not the usual ones, as they are typed for ask."""
+    given: dict[str, object] = {
+        "--where": settings.where,
+        "--expand": settings.expand or None,
+        "--rerank": settings.rerank,
+        "--embed-model": settings.model,
+        "-m": None if modelling.llm == EXTRACTIVE else modelling.llm,
+        "--window": modelling.window,
+        "--model-options": modelling.options,
+        "--adapter": modelling.adapter,
+        "--quantize": modelling.quantize,
+        "--system": modelling.system,
+        "--template": modelling.template,
+    }
+    return {name: str(getattr(value, "value", value)) for name, value in given.items() if value is not None}
 
 
 def _by(mode: Mode, table: Table, embedder: Embedder | None, where: str | None) -> FindMany:
@@ -285,6 +308,11 @@ def _notes(whole: Diagnoses) -> None:
     if wrong:
         step, causes = max(whole.causes.items(), key=lambda one: sum(one[1].values()))
         most = sum(causes.values())
-        note(f"ragcli diagnose: {wrong} of {whole.questions} answers are lost, {most} of them by {LOST[step]}.")
+        if whole.questions == 1:
+            note(f"ragcli diagnose: the answer is lost by {LOST[step]}.")
+            return
+        verb = "is" if wrong == 1 else "are"
+        note(f"ragcli diagnose: {wrong} of {whole.questions} answers {verb} lost, {most} of them by {LOST[step]}.")
     else:
-        note(f"ragcli diagnose: all {whole.questions} answers are right.")
+        said = "the answer is right" if whole.questions == 1 else f"all {whole.questions} answers are right"
+        note(f"ragcli diagnose: {said}.")

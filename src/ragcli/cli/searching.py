@@ -85,12 +85,13 @@ def open_embedder_of(table: Table, settings: SearchSettings) -> Embedder:
     return open_embedder(model, device=settings.device.value, contract=table.contract["model"])
 
 
-def open_search(settings: SearchSettings, embedder: Embedder | None = None) -> Search:
+def open_search(settings: SearchSettings, embedder: Embedder | None = None, table: Table | None = None) -> Search:
     """Open what the search needs; return what searches, as often as it is called.
 
     Args:
         settings: the flags.
         embedder: the table's model, where it is open already.
+        table: another table than that of the settings, made like it.
     """
     if not 1 <= settings.k <= MOST_HITS:
         raise UsageError(f"-k is {settings.k}; it must be from 1 to {MOST_HITS}.")
@@ -98,7 +99,8 @@ def open_search(settings: SearchSettings, embedder: Embedder | None = None) -> S
     from ragcli.retrieval import search
     from ragcli.store import Table
 
-    table = Table.open(settings.db, settings.table)
+    if table is None:
+        table = Table.open(settings.db, settings.table)
     if settings.mode is SearchMode.text:
         embedder = None
     elif embedder is None:

@@ -6,22 +6,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ragcli.diagnosing.answered import is_right
-from ragcli.diagnosing.commands import file_of, index_command, split_command, splitter_settings, table_options
+from ragcli.diagnosing.answered import is_answered
+from ragcli.diagnosing.commands import (
+    another_name,
+    ask_command,
+    calibrate_command,
+    file_of,
+    index_command,
+    split_command,
+    splitter_settings,
+    table_options,
+)
 from ragcli.diagnosing.retrieved import DEPTH, FAR
 from ragcli.diagnosing.steps import Advice, Finding
 from ragcli.diagnosing.trials import cutting, reads_whole
 from ragcli.questions import Question
 from ragcli.records import THRESHOLD_KEY, Answer, Json, Result
+from ragcli.retrieval import RERANKED
 
 if TYPE_CHECKING:
+    from ragcli.diagnosing.library import Library
     from ragcli.diagnosing.stage import Chain, Replayed
+    from ragcli.diagnosing.trials import Settings
     from ragcli.retrieval import Mode
 
 Answers = Callable[[Sequence[Result]], dict[str, Answer]]
 
 
-def traced(chain: Chain, one: Replayed) -> list[Advice]:
+def traced(chain: Chain, one: Replayed, library: Library) -> list[Advice]:
     """Return what mends a case whose answer is in no chunk."""
     if not one.traced.cut:
         return one.traced.advice
@@ -34,95 +46,111 @@ def traced(chain: Chain, one: Replayed) -> list[Advice]:
     for settings in cutting(now):
         if reads_whole(document, chain, place, settings):
             tried: Json = {"helps": True, "after": "a chunk holds the answer", "settings": settings}
-            command = index_command(chain.table, file_of(document.source), split=settings, name=f"{chain.table.name}2")
-            return [Advice(f"cut with {split_command(settings).removeprefix('ragcli split ')}", command, tried)]
+            what = f"cut with {split_command(settings, chain.table).removeprefix('ragcli split ')}"
+            return [Advice(what, recut_command(chain, library, settings), tried)]
     return []
 
 
-def embedded(chain: Chain, fault: Finding) -> list[Advice]:
+def recut_command(chain: Chain, library: Library, settings: Settings) -> str:
+    """Return the command that makes another table of all the files, cut with other settings."""
+    name, root = another_name(chain.table), chain.sources.root
+    return index_command(chain.table, library.sources(), root=root, split=settings, name=name)
+
+
+def embedded(chain: Chain, fault: Finding, library: Library) -> list[Advice]:
     """Return what mends a chunk that was embedded or indexed wrongly."""
-    source = str(fault.evidence["source"])
     rank = fault.evidence.get("rank_repaired")
     if fault.cause == "truncated":
         settings = {"unit": "tokens", "size": str(fault.evidence["limit"])}
-        command = index_command(chain.table, file_of(source), split=settings, name=f"{chain.table.name}2")
-        return [Advice("cut into chunks that the model reads whole", command)]
+        return [Advice("cut into chunks that the model reads whole", recut_command(chain, library, settings))]
     tried: Json | None = None
     if rank is not None:
         tried = {"helps": rank <= chain.k, "after": f"with the vector that the contract wants it stands at {rank}"}
-    return [Advice("embed it again", index_command(chain.table, file_of(source), embed="--again"), tried)]
+    source = str(fault.evidence["source"])
+    file = chain.sources.file(source) or file_of(source)
+    command = index_command(chain.table, file, root=chain.sources.root, embed="--again")
+    return [Advice("embed it again", command, tried)]
 
 
 def retrieved(chain: Chain, one: Replayed, finding: Finding) -> list[Advice]:
     """Return which k, mode or reranker would have found the answer."""
     out: list[Advice] = []
     ranks = one.found.ranks(one.traced.gold)
-    options = table_options(chain.table)
-    if finding.cause == "rerank":
-        out.append(
-            Advice("leave out the reranker", f"ragcli query {options}", {"helps": True, "rank": ranks.of(chain.mode)})
-        )
-    rank = ranks.of(chain.mode) or _far(chain, one)
-    if rank is not None and rank > chain.k:
-        out.append(Advice(f"take {rank} hits", f"ragcli ask {options} -k {rank}", {"helps": True, "rank": rank}))
+    before = ranks.of(chain.mode)
+    if chain.reranked and before is not None and before <= chain.k:
+        tried: Json = {"helps": True, "rank": before}
+        out.append(Advice("leave out the reranker", ask_command(chain, without="--rerank"), tried))
+    enough = finding.evidence.get("rank_reranked") or before or _far(chain, one)
+    if enough is not None and enough > chain.k:
+        tried = {"helps": True, "after": f"it is among {enough} hits"}
+        out.append(Advice(f"take {enough} hits", ask_command(chain, k=str(enough)), tried))
     modes: tuple[Mode, ...] = ("hybrid", "text", "vector")
     for mode in modes:
         other = ranks.of(mode)
-        if mode != chain.mode and other is not None and other <= chain.k:
-            tried: Json = {"helps": True, "rank": other}
-            out.append(Advice(f"search by {mode}", f"ragcli ask {options} --mode {mode}", tried))
+        if mode != chain.mode and other is not None and other <= chain.k and not chain.reranked:
+            tried = {"helps": True, "rank": other}
+            out.append(Advice(f"search by {mode}", ask_command(chain, mode=mode), tried))
     if finding.cause == "crowding":
         tried = {"helps": True, "rank": finding.evidence["distinct_rank"]}
-        out.append(Advice("remove copies of documents", f"ragcli diagnose {options} --check", tried))
-    if not chain.reranked and ranks.of(chain.mode) is not None:
-        out.append(Advice("rerank the first 20 hits", f"ragcli ask {options} --rerank MODEL"))
+        out.append(Advice("remove copies of documents", f"ragcli diagnose {table_options(chain.table)} --check", tried))
+    if not chain.reranked and before is not None and before <= RERANKED:
+        out.append(Advice(f"rerank the first {RERANKED} hits", ask_command(chain, rerank="MODEL")))
     return out
 
 
 def _far(chain: Chain, one: Replayed) -> int | None:
-    """Return the rank among many more hits than are looked at by default."""
+    """Return a number of hits, more than are looked at by default, among which the answer is."""
     find = chain.by_mode.get(chain.mode)
     if find is None or len(chain.table) <= DEPTH:
         return None
-    wanted = set(one.traced.gold)
-    for result in find([Question(id=one.case.id, text=one.case.question)], FAR):
-        return next((hit.rank for hit in result.hits if hit.id in wanted), None)
-    return None
+    asked, wanted = [Question(id=one.case.id, text=one.case.question)], set(one.traced.gold)
+
+    def rank(k: int) -> int | None:
+        return next((hit.rank for result in find(asked, k) for hit in result.hits if hit.id in wanted), None)
+
+    found = rank(FAR)
+    if found is None or chain.mode != "hybrid":
+        return found
+    for k in (found, 2 * found, 4 * found):  # what is fused depends on how many are taken
+        if DEPTH < k < FAR and rank(k) is not None:
+            return k
+    return FAR
 
 
 def prompted(chain: Chain, one: Replayed, finding: Finding, answers: Answers) -> list[Advice]:
     """Return what brings the passage with the answer before the model."""
-    options = table_options(chain.table)
     wanted = set(one.traced.gold)
     result = Result(id=one.case.id, query=one.case.question, hits=list(one.found.final))
     if finding.cause == "refused":
         made = answers([replace(result, extra={THRESHOLD_KEY: 0.0})]).get(one.case.id)
-        right = made is not None and is_right(one.case, made.answer)
+        right = made is not None and is_answered(one.case, made)
         tried: Json = {"helps": right, "after": "not refused, it is answered " + ("rightly" if right else "wrongly")}
-        command = f"ragcli ask {options} --calibrate questions.jsonl"
-        return [Advice("set the threshold from your own questions", command, tried)]
+        return [Advice("set the threshold from your own questions", calibrate_command(chain), tried)]
     at = next(place for place, hit in enumerate(result.hits) if hit.id in wanted)
-    for first, what in ((0, f"take {at + 1} hits"), (at, "smaller chunks, or a larger window")):
+    for first, what in ((0, f"take {at + 1} hit{'s' if at else ''}"), (at, "smaller chunks, or a larger window")):
         made = answers([replace(result, hits=result.hits[first : at + 1])]).get(one.case.id)
-        right = made is not None and is_right(one.case, made.answer)
+        right = made is not None and is_answered(one.case, made)
         if right or first:
-            command = f"ragcli ask {options} " + (f"-k {at + 1}" if not first else "--window N")
+            command = ask_command(chain, window="N") if first else ask_command(chain, k=str(at + 1))
             after = "the passage is in the prompt, and the answer " + ("right" if right else "wrong")
             return [Advice(what, command, {"helps": right, "after": after})]
     return []
 
 
-def answered(chain: Chain, one: Replayed, finding: Finding) -> list[Advice]:
+def answered(chain: Chain, one: Replayed, finding: Finding, answers: Answers) -> list[Advice]:
     """Return what may mend an answer that is wrong though the passage was there."""
-    options = table_options(chain.table)
     if finding.cause == "not_refused":
-        command = f"ragcli ask {options} --calibrate questions.jsonl"
-        return [Advice("set the threshold from your own questions", command)]
+        return [Advice("set the threshold from your own questions", calibrate_command(chain))]
     if finding.cause == "distracted":
-        rank = one.found.ranks(one.traced.gold).final
-        tried: Json = {"helps": True, "after": "from the passage alone, the answer is right"}
-        return [Advice("fewer hits, or a reranker", f"ragcli ask {options} -k {rank}", tried if rank == 1 else None)]
+        rank = one.found.ranks(one.traced.gold).final or chain.k
+        if rank == chain.k:
+            return [Advice("a reranker, which puts the passage first", ask_command(chain, rerank="MODEL"))]
+        result = Result(id=one.case.id, query=one.case.question, hits=list(one.found.final[:rank]))
+        made = answers([result]).get(one.case.id)
+        right = made is not None and is_answered(one.case, made)
+        tried: Json = {"helps": right, "after": f"the answer is {'right' if right else 'wrong'}"}
+        return [Advice(f"take {rank} hit{'s' if rank != 1 else ''}", ask_command(chain, k=str(rank)), tried)]
     if finding.cause == "wrong_answer":
         model = "a language model" if chain.answerer.name == "extractive" else "a larger model"
-        return [Advice(f"answer with {model}", f"ragcli ask {options} -m MODEL")]
+        return [Advice(f"answer with {model}", ask_command(chain, m="MODEL"))]
     return []

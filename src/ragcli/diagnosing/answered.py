@@ -30,6 +30,11 @@ def is_right(case: Case, text: str) -> bool:
     return any(_is_said(one, said) or _is_nearly(one, said) for one in wanted)
 
 
+def is_answered(case: Case, answer: Answer) -> bool:
+    """Whether an answer is right, and not a refusal whose words happen to hold it."""
+    return not answer.refused and is_right(case, answer.answer)
+
+
 def _is_said(wanted: str, said: str) -> bool:
     """Whether an answer stands in what was said, and not only as what is denied."""
     at = find(wanted, said)
@@ -76,8 +81,8 @@ def prompted(case: Case, answer: Answer, hits: Sequence[Hit]) -> Finding:
         if places and places[0].end <= len(text.text) - lost.get(hit.id, 0):
             return OK
     says = (
-        f"the passage with the answer was cut off: {prompt.get('contexts')} of {len(hits)} hits went into the window of"
-        f" {prompt.get('window')} tokens"
+        f"the passage with the answer was cut off: of {len(hits)} hit{'s' if len(hits) != 1 else ''},"
+        f" {prompt.get('contexts')} went into the window of {prompt.get('window')} tokens"
     )
     return Finding("lost", "window", says, {"window": prompt.get("window"), "left_out": list(lost)})
 
@@ -122,13 +127,13 @@ def answered(case: Case, answer: Answer, alone: Answer | None, gold: Sequence[st
             return OK
         says = f"the documents do not answer it, and it was answered: {_short(answer.answer)}"
         return Finding("lost", "not_refused", says, {"support": answer.extra.get("support")})
-    if is_right(case, answer.answer):
+    if is_answered(case, answer):
         if is_cited(case, answer, gold):
             return OK
         return Finding("warn", "wrong_citation", "the answer is right, and none of its citations holds it")
     said = _short(answer.answer)
     evidence: Json = {"said": answer.answer, "expected": case.answers}
-    if alone is not None and is_right(case, alone.answer):
+    if alone is not None and is_answered(case, alone):
         says = f"from the right passage alone the answer is right; among the other hits it was: {said}"
         return Finding("lost", "distracted", says, {**evidence, "alone": alone.answer})
     if alone is not None:

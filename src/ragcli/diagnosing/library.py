@@ -6,16 +6,18 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from ragcli.diagnosing.commands import file_of
 from ragcli.diagnosing.documents import Stored, stored
 from ragcli.diagnosing.texts import Place
 from ragcli.evaluation.normalising import fold, holds
 from ragcli.evaluation.relevance import Collection
-from ragcli.records import Case, Json
+from ragcli.records import Case, Hit, Json
 
 if TYPE_CHECKING:
     from ragcli.store import Table
 
 _MOST_NAMES = 20_000  # that are compared with a name
+_MOST_ELSEWHERE = 200  # chunks whose documents are named
 _AT_ONCE = 100  # documents that are read from the table together
 
 
@@ -32,10 +34,28 @@ class Library:
         self._at = {piece.id: at for at, piece in enumerate(self.collection.pieces)}
         self._folded: dict[int, str] = {}
         self._documents: dict[str, Stored] = {}
+        self._files: dict[str, list[int]] | None = None
 
     def of_source(self, source: str | None) -> Sequence[int]:
-        """Return the places of a source's chunks in the collection; all where none is named."""
-        return range(len(self.collection.pieces)) if source is None else self.collection.of_source(source)
+        """Return the places of a source's chunks in the collection; all where none is named.
+
+        A file that is in the table as rows, members or attachments alone is all of these.
+        """
+        if source is None:
+            return range(len(self.collection.pieces))
+        return self.collection.of_source(source) or self._of_file(source)
+
+    def _of_file(self, file: str) -> Sequence[int]:
+        if self._files is None:
+            self._files = {}
+            for row in self.table.scan(["id", "source"]):
+                if (name := file_of(row["source"])) != row["source"]:
+                    self._files.setdefault(name, []).append(self._at[row["id"]])
+        return sorted(self._files.get(file, ()))
+
+    def sources(self) -> list[str]:
+        """Return the files of the table's documents."""
+        return sorted({file_of(str(row["source"])) for row in self.table.scan(["source"])})
 
     def gold(self, case: Case) -> list[str]:
         """Return the ids of the chunks (of the case's source) that hold one of its answers."""
@@ -51,6 +71,20 @@ class Library:
             if holds(self._folded[at], wanted):
                 out.append(self.collection.pieces[at].id)
         return out
+
+    def joined(self, case: Case, hits: Iterable[Hit]) -> list[str]:
+        """Return the ids of hits of the case's source that hold an answer, with the neighbours joined to them."""
+        wanted = [one for one in map(fold, case.answers) if one]
+        expanded = [hit for hit in hits if "core" in hit.extra and hit.id in self._at]
+        if not wanted or not expanded:
+            return []
+        places = self.of_source(case.source)
+        own = places if isinstance(places, range) else frozenset(places)
+        return [
+            hit.id
+            for hit in expanded
+            if self._at[hit.id] in own and holds(fold("\n".join(filter(None, (hit.header, hit.text)))), wanted)
+        ]
 
     def documents(self, places: Iterable[int]) -> list[Stored]:
         """Return the documents of the chunks at these places, put together."""
@@ -68,9 +102,9 @@ class Library:
     def elsewhere(self, case: Case) -> list[str]:
         """Return the names of documents that hold an answer of a case and are not of its source."""
         own = set(self.of_source(case.source))
-        others = [at for at in range(len(self.collection.pieces)) if at not in own]
-        found = set(self.holding(case.answers, others))
-        return sorted({piece.document for piece in self.collection.pieces if piece.id in found})
+        found = self.holding(case.answers, (at for at in range(len(self.collection.pieces)) if at not in own))
+        places = sorted(self._at[one] for one in found)[:_MOST_ELSEWHERE]
+        return sorted({document.source for document in self.documents(places)})
 
     def names_like(self, source: str) -> list[str]:
         """Return names of documents that a source may have meant."""

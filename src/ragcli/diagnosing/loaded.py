@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from ragcli.diagnosing.commands import file_of, index_command
+from ragcli.diagnosing.commands import index_command
 from ragcli.diagnosing.documents import Stored
+from ragcli.diagnosing.integrity_garbled import garbled
 from ragcli.diagnosing.library import Library
 from ragcli.diagnosing.sources import Reread, Sources
 from ragcli.diagnosing.steps import OK, Advice, Finding, StepName
 from ragcli.diagnosing.texts import Near, Place, Text, encodings_of
 from ragcli.errors import RagcliError
+from ragcli.evaluation.normalising import fold
 from ragcli.loading.encodings import canonical
 from ragcli.records import Case, Json
 
 _PICTURES = frozenset({"png", "jpeg", "jpg", "tiff", "webp", "bmp", "gif", "image"})
+_FIELDS = frozenset({"csv", "tsv", "json", "jsonl"})
+_NEVER_THERE = ("not_in_source", "not_found", "other_wording")
+_MOST_DOCUMENTS = 20  # of one source, that are looked at one by one
 _SHOWN = 3
-_GARBLED = 0.1  # share of a text's characters
 _MOST_PIECES = 200_000  # chunks whose documents are put together where a case names no source
 
 
@@ -58,6 +63,9 @@ class Tracer:
     def trace(self, case: Case) -> Traced:
         """Follow the answer of a case from its file to a chunk."""
         library = self._library
+        if not any(map(fold, case.answers)):
+            says = "the expected answer has no letter, digit or symbol by which it could be found"
+            return Traced.lost("gold", Finding("lost", "no_words", says))
         places = library.of_source(case.source)
         if case.source is not None and not places:
             return self._not_in_table(case, case.source)
@@ -71,7 +79,7 @@ class Tracer:
             return self._cut(cut)
         if case.source is None:
             return self._nowhere(case, documents)
-        return self._not_in_source(case, case.source, documents)
+        return self._not_in_sources(case, documents)
 
     # The text holds it, and no chunk does.
 
@@ -88,15 +96,15 @@ class Tracer:
     def _not_in_table(self, case: Case, source: str) -> Traced:
         library = self._library
         again = self._sources.reread(source)
-        mend = Advice("index the file", index_command(library.table, file_of(source)))
-        if again.path is None:
+        mend = Advice("index the file", self._index(again))
+        if again.why:
             like = library.names_like(source)
             meant = f"; names like it: {', '.join(like)}" if like else ""
             says = f"the table has nothing of {source}, and {again.why}{meant}"
             if others := library.elsewhere(case):
                 says += f"; the answer stands in {_listed(others)}"
             evidence: Json = {"names_like": like, "elsewhere": others[:_SHOWN]}
-            bring = Advice("bring the file here, and index it", mend.command)
+            bring = mend if "://" in source else Advice("bring the file here, and index it", mend.command)
             return Traced.lost("loaded", Finding("lost", "missing", says, evidence), [bring])
         if again.failed is not None:
             return Traced.lost("loaded", _failed(source, again))
@@ -116,26 +124,42 @@ class Tracer:
 
     # The table has the source, and the answer is not in it.
 
+    def _not_in_sources(self, case: Case, documents: Sequence[Stored]) -> Traced:
+        """Look at each document that the source may be; what was lost is told before what was never there."""
+        by_name: dict[str, list[Stored]] = {}
+        for document in documents:
+            by_name.setdefault(document.source, []).append(document)
+        made: list[Traced] = []
+        for name in islice(by_name, _MOST_DOCUMENTS):
+            made.append(self._not_in_source(case, name, by_name[name]))
+            if not any(finding.cause in _NEVER_THERE for finding in made[-1].findings.values()):
+                return made[-1]
+        return made[0]
+
     def _not_in_source(self, case: Case, source: str, documents: Sequence[Stored]) -> Traced:
         again = self._sources.reread(source)
         gaps = [(document, gap) for document in documents for gap in document.gaps]
         near = _nearest(case.answers, [document.text for document in documents])
         if near is not None and near[1].kind == "mojibake":
             return self._nearly(case, source, near, again)
-        if again.path is not None:
-            if again.failed is not None:
-                return Traced.lost("loaded", _failed(source, again))
+        if again.failed is not None:  # it was read once: with a password, or by another reader
+            again.why = f"it cannot be read again: {_reason(again)}"
+        if not again.why:
             if held := again.holding(case.answers):
                 return self._in_file_only(case, source, documents, again, held)
             if (found := self._in_file(case, source, again)) is not None:
                 return found
         elif gaps:
-            return Traced.lost("embedded", self._gap(gaps), [self._again(source)])
+            return Traced.lost("embedded", self._gap(gaps), [self._again(again)])
         if near is not None:
             return self._nearly(case, source, near, again)
         elsewhere = self._elsewhere(case)
-        if again.path is None:
-            says = f"nothing like the answer is in {source} as the table has it, and {again.why} to be read again"
+        if again.why and any(_is_garbled(document.text.text) for document in documents):
+            says = f"the text of {source} in the table is garbled, and {again.why}"
+            bring = Advice("bring the file here, and index it again", self._index(again))
+            return Traced.lost("loaded", Finding("lost", "mojibake", says), [bring])
+        if again.why:
+            says = f"nothing like the answer is in {source} as the table has it, and {again.why}"
             if elsewhere:
                 says += f"; it stands in {_listed(elsewhere['elsewhere'])}"
             return Traced.lost("gold" if elsewhere else "loaded", Finding("lost", "not_found", says, elsewhere))
@@ -154,10 +178,10 @@ class Tracer:
     ) -> Traced:
         """The file holds what the table does not: rows are missing, a page was not read, or the file has changed."""
         plain = self._sources.reread(source, ocr="never")
-        if not plain.holding(case.answers):
+        if not plain.why and not plain.holding(case.answers):
             says = f"the answer is in a picture of {source}, which was not read when the table was made"
             tried = {"helps": True, "after": "read with OCR, the file holds the answer"}
-            mend = Advice("read pages that are pictures", index_command(self._library.table, file_of(source)), tried)
+            mend = Advice("read pages that are pictures", self._index(again), tried)
             evidence: Json = {"pages": plain.pages[:20]}
             return Traced.lost("loaded", Finding("lost", "page_without_text", says, evidence), [mend])
         texts = [text.text for _, text in again.documents]
@@ -165,15 +189,17 @@ class Tracer:
         same = any(_is_part(document, text) for document in documents for text in texts)
         if same:
             finding = self._gap(gaps) if gaps else Finding("lost", "missing_rows", _END.format(source=source))
-            return Traced.lost("embedded", finding, [self._again(source)])
+            return Traced.lost("embedded", finding, [self._again(again)])
         if any(_is_garbled(document.text.text) for document in documents):
             says = f"the text of {source} in the table is garbled, and the file holds the answer"
             tried = {"helps": True, "after": "read again, the file holds the answer"}
-            mend = Advice("index the file again", index_command(self._library.table, file_of(source)), tried)
+            mend = Advice("index the file again", self._index(again), tried)
             return Traced.lost("loaded", Finding("lost", "mojibake", says), [mend])
         says = f"{source} holds the answer, and the table has an older state of it"
-        tried = {"helps": True, "after": f"{len(held)} document(s) of the file hold the answer"}
-        mend = Advice("index the file again", index_command(self._library.table, file_of(source)), tried)
+        if any(document.format in _FIELDS for document, _ in again.documents):
+            says += " (or load was given other fields, as with --text-field)"
+        tried = {"helps": True, "after": "read again, the file holds the answer"}
+        mend = Advice("index the file again", self._index(again), tried)
         return Traced.lost("loaded", Finding("lost", "stale", says), [mend])
 
     def _gap(self, gaps: Sequence[tuple[Stored, tuple[int, int]]]) -> Finding:
@@ -181,13 +207,16 @@ class Tracer:
         says = f"characters {start} to {end} of {document.source} are in no row of the table"
         return Finding("lost", "missing_rows", says, {"document": document.source, "start": start, "end": end})
 
-    def _again(self, source: str) -> Advice:
-        return Advice("index the file again", index_command(self._library.table, file_of(source)))
+    def _again(self, again: Reread) -> Advice:
+        return Advice("index the file again", self._index(again))
+
+    def _index(self, again: Reread, load: str = "") -> str:
+        """Return the command that brings a file into the table."""
+        return index_command(self._library.table, again.file, root=self._sources.root, load=load)
 
     # The file does not hold it as text: as bytes of another encoding, as a picture, or nearly.
 
     def _in_file(self, case: Case, source: str, again: Reread) -> Traced | None:
-        table = self._library.table
         for encoding in encodings_of(self._sources.data(source), case.answers):
             if canonical(encoding) is None:
                 continue
@@ -196,8 +225,8 @@ class Tracer:
             except RagcliError:
                 continue
             if read.holding(case.answers):
-                return self._mojibake(source, encoding, helps=True)
-            if encoding == "utf-8":
+                return self._mojibake(again, encoding, helps=True)
+            if encoding == "utf-8" and not again.is_part:
                 says = f"{source} holds the answer where load leaves text out (scripts, comments, navigation, fields)"
                 return Traced.lost("loaded", Finding("lost", "left_out", says))
         if again.pages or any(document.format in _PICTURES for document, _ in again.documents):
@@ -211,18 +240,18 @@ class Tracer:
                 "helps": helps,
                 "after": f"with OCR, the file {'holds' if helps else 'does not hold'} the answer",
             }
-            command = index_command(table, file_of(source), load="--ocr always")
+            command = self._index(again, load="--ocr always")
             advice = Advice("read pages that are pictures (pip install 'ragcli[ocr]')", command, tried)
             return Traced.lost("loaded", Finding("lost", "page_without_text", says, {"pages": pages}), [advice])
         return None
 
-    def _mojibake(self, source: str, encoding: str, *, helps: bool) -> Traced:
-        says = f"{source} holds the answer in the encoding {encoding}, and was read in another"
+    def _mojibake(self, again: Reread, encoding: str, *, helps: bool) -> Traced:
+        says = f"{again.name} holds the answer in the encoding {encoding}, and was read in another"
         tried = {
             "helps": helps,
             "after": f"read as {encoding}, the file {'holds' if helps else 'does not hold'} the answer",
         }
-        command = index_command(self._library.table, file_of(source), load=f"--encoding {encoding}")
+        command = self._index(again, load=f"--encoding {encoding}")
         advice = Advice("name the encoding", command, tried)
         return Traced.lost("loaded", Finding("lost", "mojibake", says, {"encoding": encoding}), [advice])
 
@@ -232,11 +261,11 @@ class Tracer:
         evidence: Json = {"near": text.text[found.start : found.end], "text": shown, "alike": found.score}
         if found.kind == "mojibake":
             for encoding in encodings_of(self._sources.data(source), case.answers):
-                made = self._mojibake(source, encoding, helps=self._read_as(source, encoding, case.answers))
+                made = self._mojibake(again, encoding, helps=self._read_as(source, encoding, case.answers))
                 made.findings["loaded"].evidence.update(evidence)
                 return made
             says = f"the answer is garbled in {source}: {shown}"
-            return Traced.lost("loaded", Finding("lost", "mojibake", says, evidence), [self._again(source)])
+            return Traced.lost("loaded", Finding("lost", "mojibake", says, evidence), [self._again(again)])
         if found.kind == "broken":
             says = f"the words of the answer are broken up in {source}: {shown}"
             return Traced.lost("loaded", Finding("lost", "broken", says, evidence))
@@ -244,7 +273,7 @@ class Tracer:
         if any(document.format in _PICTURES for document, _ in again.documents):
             says = f"OCR may have misread the answer in {source}: {shown}"
             return Traced.lost("loaded", Finding("lost", "misread", says, evidence))
-        says = f"{source} says it in other words than the case expects ({found.answer!r}): {shown}"
+        says = f"{source} says nearly what the case expects ({found.answer}): {shown}"
         return Traced.lost("gold", Finding("lost", "other_wording", f"{says}{f' ({read})' if read else ''}", evidence))
 
     def _read_as(self, source: str, encoding: str, answers: Sequence[str]) -> bool:
@@ -262,7 +291,7 @@ class Tracer:
             if one.holding(case.answers):
                 says = f"{one.name} holds the answer, and the table has nothing of it"
                 tried = {"helps": True, "after": "the file was read: it holds the answer"}
-                mend = Advice("index the file", index_command(library.table, one.name), tried)
+                mend = Advice("index the file", index_command(library.table, one.file), tried)
                 return Traced.lost("loaded", Finding("lost", "not_indexed", says, {"file": one.name}), [mend])
         near = _nearest(case.answers, [document.text for document in documents])
         if near is not None:
@@ -289,9 +318,13 @@ _END = "the end of {source} is in no row of the table"
 
 
 def _failed(source: str, again: Reread) -> Finding:
-    assert again.failed is not None
-    reason = str(again.failed["reason"]).rstrip(".")
+    reason = _reason(again)
     return Finding("lost", "failed", f"{source} cannot be loaded: {reason}", {"reason": reason})
+
+
+def _reason(again: Reread) -> str:
+    assert again.failed is not None
+    return str(again.failed["reason"]).rstrip(".")
 
 
 def _nearest(answers: Sequence[str], texts: Sequence[Text]) -> tuple[Text, Near] | None:
@@ -309,9 +342,8 @@ def _is_part(document: Stored, text: str) -> bool:
 
 
 def _is_garbled(text: str) -> bool:
-    """Whether much of a text is what becomes of bytes that were read in a wrong encoding."""
-    odd = sum(char == "\ufffd" or "\x80" <= char <= "\xff" for char in text)
-    return odd > _GARBLED * len(text)
+    """Whether a text is what becomes of bytes that were read in a wrong encoding."""
+    return garbled(text) not in (None, "blank")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from ragcli.diagnosing.steps import Finding
 from ragcli.evaluation.normalising import fold
 from ragcli.fusion import TEXT, VECTOR, fuse
 from ragcli.records import Hit, Json
+from ragcli.retrieval import RERANKED
 
 if TYPE_CHECKING:
     from ragcli.retrieval import Mode
@@ -141,20 +142,23 @@ def judge(gold: Sequence[str], found: Found, k: int, mode: Mode, *, reranked: bo
         {"rank": hit.rank, "chunk": hit.id, "source": hit.source, "text": " ".join(hit.text.split())[:80]}
         for hit in found.final[:_SHOWN]
     ]
-    if reranked and before is not None and before <= k:
-        says = f"the reranker put it below the first {k}; without, it stands at {before}"
+    if reranked and before is not None and before <= max(k, RERANKED):
+        first = "in the first place" if k == 1 else f"among the first {k}"
+        says = f"the reranker did not put it {first}; without, it stands at {before}"
         return Finding("lost", "rerank", says, evidence)
-    distinct, copies = distinct_rank(gold, found.by_mode.get(mode, ()))
+    distinct, copies = (None, 0) if reranked else distinct_rank(gold, found.by_mode.get(mode, ()))
     if distinct is not None and distinct <= k and copies:
-        says = f"{copies} copies of other hits stand before it: it is at {before}, and at {distinct} without them"
+        stand = "1 copy of another hit stands" if copies == 1 else f"{copies} copies of other hits stand"
+        says = f"{stand} before it: it is at {before}, and at {distinct} without them"
         return Finding("lost", "crowding", says, {**evidence, "copies": copies, "distinct_rank": distinct})
     if before is None:
-        says = f"it is not among the first {DEPTH} hits"
+        says = f"it is not among the first {max(DEPTH, min(k, FAR))} hits"
         return Finding("lost", "not_found", says, evidence)
-    says = f"it stands at {before}, and {k} are taken ({_others(ranks, mode)})"
+    others = _others(ranks, found.by_mode, mode)
+    says = f"it stands at {before}, and {k} {'is' if k == 1 else 'are'} taken{f' ({others})' if others else ''}"
     return Finding("lost", "k_too_small", says, evidence)
 
 
-def _others(ranks: Ranks, mode: Mode) -> str:
-    names = {"vector": ranks.vector, "text": ranks.text, "hybrid": ranks.fused}
-    return ", ".join(f"{name} {rank or f'beyond {DEPTH}'}" for name, rank in names.items() if name != mode)
+def _others(ranks: Ranks, searched: Iterable[Mode], mode: Mode) -> str:
+    """Return the ranks in the other modes that were searched."""
+    return ", ".join(f"{name} {ranks.of(name) or f'beyond {DEPTH}'}" for name in searched if name != mode)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from ragcli.answering import answer as answer_results
 from ragcli.diagnosing import advising
-from ragcli.diagnosing.answered import answered, is_off_topic, is_right, prompted
+from ragcli.diagnosing.answered import answered, is_answered, is_off_topic, prompted
 from ragcli.diagnosing.embedded import Embedding, is_of_vector
 from ragcli.diagnosing.library import Library
 from ragcli.diagnosing.loaded import Traced, Tracer
-from ragcli.diagnosing.retrieved import DEPTH, Found, judge, repaired
+from ragcli.diagnosing.retrieved import DEPTH, FAR, Found, judge, repaired
 from ragcli.diagnosing.sources import Sources
 from ragcli.diagnosing.steps import OK, STEPS, Advice, Finding, StepName
 from ragcli.evaluation.normalising import fold, holds
 from ragcli.questions import Question
 from ragcli.records import Answer, Case, Diagnosis, Hit, Result
 from ragcli.report import Report
+from ragcli.retrieval import RERANKED
 from ragcli.where import one_of
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 
 WINDOW = 64  # cases that are searched and answered together
 _BEFORE = 5  # hits beyond k whose vectors are made anew, too, where one is wrong: others may be
+_MOST_GOLD = 1000  # chunks that hold an answer, of which --where is asked
 _GOLD = 5  # chunks that hold an answer, of which the vectors are looked at
 
-Find = Callable[[Iterable[Question]], Iterable[Result]]
 FindMany = Callable[[Iterable[Question], int], Iterable[Result]]
 
 
@@ -42,7 +43,7 @@ class Chain:
 
     Args:
         table: the table.
-        find: the search as it is done, to ``k``.
+        find: the search as it is done, to a number of hits.
         by_mode: the search in each mode that is possible, to a number of hits and without a reranker; hybrid explains
             itself.
         answerer: who answers.
@@ -51,12 +52,14 @@ class Chain:
         embedder: the table's model; None where it is not used.
         reranked: whether a reranker gives the order.
         where: the condition of the search.
+        options: further options of the search and the answerer as they were typed, for the commands that are advised.
+        find_in: opens the search, as it is done, in another table; None where that is not possible.
         sources: the files of the documents.
         concurrency: questions at once.
     """
 
     table: Table
-    find: Find
+    find: FindMany
     by_mode: Mapping[Mode, FindMany]
     answerer: Answerer
     k: int
@@ -64,6 +67,8 @@ class Chain:
     embedder: Embedder | None = None
     reranked: bool = False
     where: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    find_in: Callable[[Table], FindMany] | None = None
     sources: Sources
     concurrency: int = 1
 
@@ -77,6 +82,12 @@ class Replayed:
     found: Found
     answer: Answer | None
     alone: Answer | None = None
+    reranked: int | None = None  # the rank among all that the reranker reads
+
+    @property
+    def final(self) -> int | None:
+        """The rank as it was searched."""
+        return self.found.ranks(self.traced.gold).final
 
 
 def diagnose(cases: Iterable[Case], chain: Chain, report: Report | None = None) -> Iterator[Diagnosis]:
@@ -114,19 +125,42 @@ class _Run:
     def _replay(self, cases: Sequence[Case]) -> list[Replayed]:
         chain = self._chain
         asked = [Question(id=case.id, text=case.question) for case in cases]
-        results = {one.id: one for one in chain.find(asked)}
-        by_mode = {mode: {one.id: one.hits for one in find(asked, DEPTH)} for mode, find in chain.by_mode.items()}
+        results = {one.id: one for one in chain.find(asked, chain.k)}
+        depth = max(DEPTH, min(chain.k, FAR))
+        by_mode = {mode: {one.id: one.hits for one in find(asked, depth)} for mode, find in chain.by_mode.items()}
         answers = self._answers([results[case.id] for case in cases])
         out = []
         for case in cases:
             found = Found({mode: hits[case.id] for mode, hits in by_mode.items()}, results[case.id].hits)
             traced = self._tracer.trace(case) if case.answers else Traced({}, [], [], [])
+            traced = self._joined(case, traced, found.final)
             out.append(Replayed(case, traced, found, answers.get(case.id)))
+        self._rank_all(out)
         again = [one for one in out if self._is_asked_again(one)]
         alone = self._answers([self._alone(one, results[one.case.id]) for one in again])
         for one in again:
             one.alone = alone.get(one.case.id)
         return out
+
+    def _rank_all(self, replayed: Sequence[Replayed]) -> None:
+        """Look up where answers stand that the reranker read and did not put among the first k."""
+        if not self._chain.reranked or self._chain.k >= RERANKED:
+            return
+        lost = {one.case.id: one for one in replayed if one.traced.gold and one.final is None}
+        asked = [Question(id=name, text=one.case.question) for name, one in lost.items()]
+        for result in self._chain.find(asked, RERANKED) if asked else ():
+            wanted = set(lost[result.id].traced.gold)
+            lost[result.id].reranked = next((hit.rank for hit in result.hits if hit.id in wanted), None)
+
+    def _joined(self, case: Case, traced: Traced, hits: Sequence[Hit]) -> Traced:
+        """Count hits among the right ones that hold the answer since their neighbours were joined to them."""
+        joined = [name for name in self._library.joined(case, hits) if name not in traced.gold]
+        if not joined:
+            return traced
+        findings: dict[StepName, Finding] = {"loaded": OK, "split": OK}
+        if (split := traced.findings.get("split")) is not None and split.status == "lost":
+            findings["split"] = replace(split, status="warn", says=f"{split.says}; --expand joins it")
+        return replace(traced, findings=findings, gold=[*traced.gold, *joined])
 
     def _answers(self, results: Sequence[Result]) -> dict[str, Answer]:
         made = answer_results(results, self._chain.answerer, report=self._report, concurrency=self._chain.concurrency)
@@ -134,8 +168,8 @@ class _Run:
 
     def _is_asked_again(self, one: Replayed) -> bool:
         """Whether the answer was found and is wrong all the same."""
-        wrong = one.answer is not None and not is_right(one.case, one.answer.answer)
-        return bool(one.traced.gold) and wrong and one.found.ranks(one.traced.gold).final is not None
+        wrong = one.answer is not None and not is_answered(one.case, one.answer)
+        return bool(one.traced.gold) and wrong and one.final is not None
 
     def _alone(self, one: Replayed, result: Result) -> Result:
         """Return the result as if the right passages alone had been found."""
@@ -175,32 +209,36 @@ class _Run:
 
     def _judge(self, one: Replayed) -> tuple[dict[StepName, Finding], list[Advice]]:
         case, answer = one.case, one.answer
-        if answer is None:
-            says = "no answer came; the message is among the losses"
-            return {**one.traced.findings, "answered": Finding("lost", "failed", says)}, []
+        none = Finding("lost", "failed", "no answer came; stderr has the reason")
         if not case.answers:
+            if answer is None:
+                return {"answered": none}, []
             made = answered(case, answer, None, [], off_topic=False)
-            return {"answered": made}, advising.answered(self._chain, one, made)
+            return {"answered": made}, advising.answered(self._chain, one, made, self._answers)
         findings: dict[StepName, Finding] = dict(one.traced.findings)
-        got_through = is_right(case, answer.answer) and self._is_shown(one)
+        got_through = answer is not None and is_answered(case, answer) and self._is_shown(one)
         if not one.traced.gold:
             if got_through:
                 return _forgiven(findings), []
-            return findings, advising.traced(self._chain, one)
+            return findings, advising.traced(self._chain, one, self._library)
         findings["embedded"] = OK
         found = judge(one.traced.gold, one.found, self._chain.k, self._chain.mode, reranked=self._chain.reranked)
+        if one.reranked is not None:
+            found = replace(found, evidence={**found.evidence, "rank_reranked": one.reranked})
         if found.status == "lost":
             if got_through:
                 return _forgiven({**findings, "retrieved": found}), []
             return self._not_found(one, findings, found)
         findings["retrieved"] = found
+        if answer is None:
+            return {**findings, "answered": none}, []
         findings["prompted"] = OK if got_through else prompted(case, answer, one.found.final)
         if findings["prompted"].status == "lost":
             return findings, advising.prompted(self._chain, one, findings["prompted"], self._answers)
-        wrong = not is_right(case, answer.answer)
+        wrong = not is_answered(case, answer)
         off_topic = wrong and is_off_topic(case, self._gold_hits(one), one.found.final)
         findings["answered"] = answered(case, answer, one.alone, one.traced.gold, off_topic=off_topic)
-        return findings, advising.answered(self._chain, one, findings["answered"])
+        return findings, advising.answered(self._chain, one, findings["answered"], self._answers)
 
     def _is_shown(self, one: Replayed) -> bool:
         """Whether a passage that was found holds the answer, whatever document it is of."""
@@ -211,12 +249,14 @@ class _Run:
         self, one: Replayed, findings: dict[StepName, Finding], found: Finding
     ) -> tuple[dict[StepName, Finding], list[Advice]]:
         """Tell whether the search lost the answer, or how its chunk was embedded."""
-        chain, gold = self._chain, one.traced.gold[:_GOLD]
-        if chain.where is not None and not list(
-            chain.table.scan(["id"], f"({one_of('id', gold)}) AND ({chain.where})")
-        ):
+        chain, gold = self._chain, one.traced.gold
+        if chain.where is not None:
+            wanted = f"({one_of('id', gold[:_MOST_GOLD])}) AND ({chain.where})"
+            gold = [str(row["id"]) for row in chain.table.scan(["id"], wanted)]
+        if not gold:
             says = f"--where leaves out the chunk with the answer: {chain.where}"
             return {**findings, "retrieved": Finding("lost", "filter", says, found.evidence)}, []
+        gold = gold[:_GOLD]
         checked = self._embedding.check(gold, one.case.answers, chain.mode)
         faults = [finding for finding in checked if finding.status == "lost"]
         if len(faults) < len(gold):
@@ -230,7 +270,7 @@ class _Run:
             findings["embedded"] = replace(fault, status="warn")
             return {**findings, "retrieved": found}, advising.retrieved(chain, one, found)
         findings["embedded"] = fault
-        return findings, advising.embedded(chain, fault)
+        return findings, advising.embedded(chain, fault, self._library)
 
     def _repaired(self, one: Replayed, fault: Finding) -> int | None:
         """Return the rank that the chunk would have with the vector that the contract wants."""

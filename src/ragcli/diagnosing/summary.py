@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
-from ragcli.diagnosing.commands import split_command, splitter_settings, table_options
+from ragcli.diagnosing.advising import recut_command
+from ragcli.diagnosing.commands import ask_command, split_command, splitter_settings
 from ragcli.diagnosing.library import Library
 from ragcli.diagnosing.recut import recut
 from ragcli.diagnosing.steps import STEPS
 from ragcli.diagnosing.trials import Settings, cutting
 from ragcli.questions import Question
 from ragcli.records import Case, Diagnoses, Diagnosis, Json, Result
+from ragcli.retrieval import RERANKED
 
 if TYPE_CHECKING:
     from ragcli.diagnosing.stage import Chain
@@ -73,7 +75,8 @@ def _settings(chain: Chain) -> Json:
 
 def _ranked(diagnoses: Sequence[Diagnosis]) -> list[Json]:
     """Return the ranks of every case whose answer is in a chunk."""
-    return [one.steps["retrieved"]["ranks"] for one in diagnoses if "ranks" in one.steps.get("retrieved", {})]
+    found = [one.steps["retrieved"] for one in diagnoses if "ranks" in one.steps.get("retrieved", {})]
+    return [{**one["ranks"], "reranked": one.get("rank_reranked")} for one in found]
 
 
 def _searching(diagnoses: Sequence[Diagnosis], chain: Chain) -> list[Json]:
@@ -82,21 +85,26 @@ def _searching(diagnoses: Sequence[Diagnosis], chain: Chain) -> list[Json]:
     if not any(one.lost_at == "retrieved" for one in diagnoses):
         return []
     key = {"hybrid": "fused", "text": "text", "vector": "vector"}
-    options = table_options(chain.table)
 
     def found(mode: Mode, k: int) -> int:
         return sum(one[key[mode]] is not None and one[key[mode]] <= k for one in ranks)
+
+    def more(k: int) -> int:
+        name = "reranked" if chain.reranked and k < RERANKED else key[chain.mode]
+        return sum(one["final"] is not None or (one.get(name) is not None and one[name] <= k) for one in ranks)
 
     now = sum(one["final"] is not None for one in ranks)
     out: list[Json] = []
     best = now
     for k in _KS:
-        if k > chain.k and (count := found(chain.mode, k)) > best:
+        if k > chain.k and (count := more(k)) > best:
             best = count
-            out.append(_tried(f"take {k} hits", f"ragcli ask {options} -k {k}", now, count, len(ranks), "retrieved"))
+            out.append(_tried(f"take {k} hits", ask_command(chain, k=str(k)), now, count, len(ranks), "retrieved"))
     for mode in _MODES:
-        if mode != chain.mode and mode in chain.by_mode and (count := found(mode, chain.k)) > now:
-            command = f"ragcli ask {options} --mode {mode}"
+        if mode == chain.mode or mode not in chain.by_mode or chain.reranked:
+            continue
+        if (count := found(mode, chain.k)) > now:
+            command = ask_command(chain, mode=mode)
             out.append(_tried(f"search by {mode}", command, now, count, len(ranks), "retrieved"))
     return out
 
@@ -135,21 +143,22 @@ def _recut(diagnoses: Sequence[Diagnosis], cut: Sequence[Diagnosis], chain: Chai
     documents = library.documents([at for source in sorted(sources) for at in library.of_source(source)])
     names = {document.source for document in documents}
     concerned = [one for one in diagnoses if one.lost_at == "split" or (one.source in names and one.answers)]
-    what = f"cut with {split_command(settings).removeprefix('ragcli split ')}"
-    command = f"{split_command(settings)}, and embed into another table"
+    what = f"cut with {split_command(settings, chain.table).removeprefix('ragcli split ')}"
+    command = recut_command(chain, library, settings)
     with recut(chain, documents, settings) as table:
         if table is None:
             suited = sum(_suits(one, settings) for one in cut)
             return _tried(what, command, 0, suited, len(cut), "whole in a chunk")
         again = Library(table)
-        cases = {
+        asked = {
             one.id: Case(id=one.id, question=one.question, answers=one.answers, source=one.source) for one in concerned
         }
-        gold = {name: set(again.gold(case)) for name, case in cases.items()}
+        gold = {name: set(again.gold(case)) for name, case in asked.items()}
         whole = sum(bool(gold[one.id]) for one in cut)
         found = 0
-        for result in _search(table, chain, list(cases.values())):
-            found += any(hit.id in gold[result.id] for hit in result.hits)
+        for result in _search(table, chain, list(asked.values())):
+            held = gold[result.id].union(again.joined(asked[result.id], result.hits))
+            found += any(hit.id in held for hit in result.hits)
     before = sum(one.steps.get("retrieved", {}).get("status") in ("ok", "warn") for one in concerned)
     return _tried(what, command, before, found, len(concerned), "retrieved", whole=whole, cut=len(cut))
 
@@ -158,6 +167,8 @@ def _search(table: Table, chain: Chain, cases: Sequence[Case]) -> Iterable[Resul
     from ragcli.retrieval import search
 
     asked = [Question(id=case.id, text=case.question) for case in cases]
+    if chain.find_in is not None:
+        return chain.find_in(table)(asked, chain.k)
     return search(asked, table, embedder=chain.embedder, mode=chain.mode, k=chain.k, where=chain.where)
 
 

@@ -15,6 +15,8 @@ _SIMILAR = 80.0  # of 100, as rapidfuzz counts: the share of characters that nee
 _LEAST_SIMILAR = 4  # characters of an answer: of a shorter one, one changed character makes another answer
 _LEAST_GARBLED = 3  # characters that must be found of a garbled answer
 _LEAST_BYTES = 4  # of an answer: fewer stand anywhere by chance
+_LEAST_BINARY = 8  # likewise of ASCII in a file that is no text
+LOST = "\ufffd"  # stands for bytes that are none of an encoding
 _AROUND = 24  # characters shown on each side
 _MOST = 2_000_000  # characters of a text that are searched for what is similar
 
@@ -35,7 +37,18 @@ _MISREADINGS = (
     ("big5", "latin-1"),
     ("big5", "cp1252"),
     ("utf-16-le", "latin-1"),
+    ("utf-8", "cp437"),
+    ("utf-8", "mac_roman"),
+    ("utf-8", "cp1251"),
+    ("utf-8", "euc-kr"),
+    ("gb18030", "cp437"),
+    ("gb18030", "cp1251"),
+    ("cp1252", "gb18030"),
+    ("cp1252", "cp437"),
+    ("cp1252", "mac_roman"),
+    ("cp1252", "cp1251"),
 )
+_BYTES_ALONE = frozenset({"latin-1", "cp1252", "cp437", "cp1251", "mac_roman"})  # each byte is a character
 ENCODINGS = ("utf-8", "gb18030", "big5", "utf-16-le", "utf-16-be", "shift_jis", "euc-kr", "cp1252")
 
 
@@ -92,7 +105,7 @@ class Text:
         """Return where the answers stand, in order; each place once."""
         found: dict[tuple[int, int], Place] = {}
         for answer in answers:
-            wanted = fold(answer)
+            wanted = _folded(answer)
             if find(wanted, self.plain) < 0:
                 continue
             at = find(wanted, self.folded.text)
@@ -112,11 +125,11 @@ class Text:
 
     def _broken(self, answer: str) -> Near | None:
         """Find an answer whose words are cut by blanks, line ends or hyphens, or run together."""
-        wanted = fold(answer).replace(" ", "")
+        wanted = _folded(answer).replace(" ", "")
+        if len(wanted) < _LEAST_SIMILAR or wanted not in self.plain.replace(" ", ""):
+            return None
         places = [at for at, char in enumerate(self.folded.text) if char != " "]
         text = self.folded.text.replace(" ", "")
-        if len(wanted) < _LEAST_SIMILAR:
-            return None
         at = text.find(wanted)
         while at >= 0:
             first, after = places[at], places[at + len(wanted) - 1] + 1
@@ -135,14 +148,15 @@ class Text:
     def _similar(self, answer: str) -> Near | None:
         from rapidfuzz import fuzz
 
-        wanted = fold(answer)
+        wanted = _folded(answer)
         if len(wanted) < _LEAST_SIMILAR or len(self.plain) > _MOST:
             return None
-        made = fuzz.partial_ratio_alignment(wanted, self.folded.text, score_cutoff=_SIMILAR)
+        made = fuzz.partial_ratio_alignment(wanted, self.plain, score_cutoff=_SIMILAR)
         if made is None or made.dest_end <= made.dest_start:
             return None
         start, end = self.folded.span(made.dest_start, made.dest_end)
-        return Near("similar", start, end, answer, round(made.score, 1))
+        kind: Kind = "mojibake" if LOST in self.text[start:end] and LOST not in answer else "similar"
+        return Near(kind, start, end, answer, round(made.score, 1))
 
     def around(self, start: int, end: int, mark: int | None = None) -> str:
         """Return a slice with what stands around it, on one line; ``mark`` is a place that is shown as ``|``."""
@@ -150,6 +164,11 @@ class Text:
         parts = [self.text[low:high]] if mark is None else [self.text[low:mark], self.text[mark:high]]
         shown = "|".join(" ".join(part.split()) for part in parts)
         return f"{'…' if low else ''}{shown}{'…' if high < len(self.text) else ''}"
+
+
+@lru_cache(maxsize=1024)
+def _folded(answer: str) -> str:
+    return fold(answer)  # once, not for each of thousands of texts
 
 
 @lru_cache(maxsize=1024)
@@ -169,24 +188,35 @@ def _forms(answer: str) -> Iterator[tuple[str, int]]:
             continue
         for skipped in (0, 1):
             form = raw[skipped:].decode(read, "replace")
-            inner = form[1:-1] if read not in ("latin-1", "cp1252") else form
-            inner = max(inner.split("\ufffd"), key=len)
+            inner = form if read in _BYTES_ALONE else form[1:-1]
+            inner = max(inner.split(LOST), key=len)
             if len(inner) >= _LEAST_GARBLED and not inner.isascii() and inner not in answer:
                 yield inner, len(form) - len(inner)
 
 
 def encodings_of(data: bytes, answers: Sequence[str]) -> list[str]:
-    """Return the encodings in which a file's bytes hold one of the answers, as they stand."""
-    out = []
-    for encoding in ENCODINGS:
-        for answer in answers:
-            if answer.isascii():
-                continue
-            try:
-                raw = answer.encode(encoding)
-            except UnicodeEncodeError:
-                continue
-            if len(raw) >= _LEAST_BYTES and raw in data:
-                out.append(encoding)
-                break
-    return out
+    """Return the encodings in which a file's bytes hold one of the answers, as they stand.
+
+    What is ASCII reads alike in nearly all: of it, only UTF-8 is told, and only where it stands as words of its own.
+    """
+    return [encoding for encoding in ENCODINGS if any(_stands(data, answer, encoding) for answer in answers)]
+
+
+def _stands(data: bytes, answer: str, encoding: str) -> bool:
+    if answer.isascii() and encoding != "utf-8":
+        return False
+    try:
+        raw = answer.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    if len(raw) < (_LEAST_BYTES if b"\0" not in data or not answer.isascii() else _LEAST_BINARY):
+        return False
+    at = data.find(raw)
+    while at >= 0:
+        if not answer.isascii():
+            return True
+        around = data[max(0, at - 1) : at + len(raw) + 1].decode("latin-1")
+        if Text(around).places([answer]):
+            return True
+        at = data.find(raw, at + 1)
+    return False
