@@ -152,11 +152,19 @@ def judge(gold: Sequence[str], found: Found, k: int, mode: Mode, *, reranked: bo
         says = f"{stand} before it: it is at {before}, and at {distinct} without them"
         return Finding("lost", "crowding", says, {**evidence, "copies": copies, "distinct_rank": distinct})
     if before is None:
-        says = f"it is not among the first {max(DEPTH, min(k, FAR))} hits"
+        says = f"it is not among the first {max(DEPTH, min(k, FAR))} hits{_before(found.final)}"
         return Finding("lost", "not_found", says, evidence)
     others = _others(ranks, found.by_mode, mode)
     says = f"it stands at {before}, and {k} {'is' if k == 1 else 'are'} taken{f' ({others})' if others else ''}"
+    says += _before(found.final)
     return Finding("lost", "k_too_small", says, evidence)
+
+
+def _before(hits: Sequence[Hit]) -> str:
+    """Return what stands before the answer, for people."""
+    names = list(dict.fromkeys(hit.source for hit in hits))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"; before it: {', '.join(names[:_SHOWN])}{more}" if names else ""
 
 
 def _others(ranks: Ranks, searched: Iterable[Mode], mode: Mode) -> str:
