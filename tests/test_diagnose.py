@@ -296,8 +296,9 @@ def vectors_replaced(world: Path, name: str, vectors: Callable[[list[str], Any],
 
 def lost_by(world: Path, name: str) -> list[dict]:
     """Cases whose passage is the first hit in the healthy table, and not in another."""
-    healthy, other = found_at(world, "kb", CASES, "vector", k=1), found_at(world, name, CASES, "vector", k=1)
-    return [case for case in CASES if case["id"] in healthy and case["id"] not in other][:FEW]
+    some = CASES[:60]
+    healthy, other = found_at(world, "kb", some, "vector", k=1), found_at(world, name, some, "vector", k=1)
+    return [case for case in some if case["id"] in healthy and case["id"] not in other][:FEW]
 
 
 def test_vectors_with_the_prefix_of_another_model(tmp_path):

@@ -18,7 +18,7 @@ def test_broken_files_end_well(row):
     assert files
     bench = fuzz_loading.Bench()
 
-    @settings(max_examples=40, deadline=None, derandomize=True, database=None,
+    @settings(max_examples=16, deadline=None, derandomize=True, database=None,
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(st.sampled_from(range(len(files))), st.integers(0, 1 << 32))
     def broken(at, seed):

@@ -21,7 +21,7 @@ def plain(view: str) -> str:
     return re.sub(r"\d\.\d{3}", "0.000", "".join(view.split()))
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+@pytest.mark.parametrize("name", ["README.md", pytest.param("README.zh-CN.md", marks=pytest.mark.slow)])
 def test_the_tour_runs(name, tmp_path):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     steps = re.split(r"^\$ ", block(name, "console"), flags=re.MULTILINE)[1:]
