@@ -6,8 +6,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 DEMO := .demo
-# Most of a test's time is a process that starts: two files at a time take half of it.
-TESTS := -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile
+# Most of a test's time is a process that starts, and some of it is waiting: three files at a time keep two cores busy.
+TESTS := -m pytest -m "not slow" -n 3 --dist loadfile
 
 .PHONY: demo test test-torch check slow clean
 .NOTPARALLEL:
