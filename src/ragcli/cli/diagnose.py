@@ -243,6 +243,7 @@ def _given(
 def _chain(settings: SearchSettings, modelling: Modelling, docs: Sequence[Path], root: Path | None) -> Chain:
     """Open what cases are replayed through: the search as it is asked for, and each mode by itself."""
     from ragcli.diagnosing import Chain
+    from ragcli.diagnosing.library import Library
     from ragcli.diagnosing.remembering import Remembering
     from ragcli.diagnosing.sources import Sources
     from ragcli.store import Table
@@ -256,7 +257,7 @@ def _chain(settings: SearchSettings, modelling: Modelling, docs: Sequence[Path],
     condition = None if settings.where is None else kb.check_where(settings.where)
     modes: tuple[Mode, ...] = ("text",) if embedder is None else ("hybrid", "text", "vector")
     return Chain(
-        table=kb,
+        library=Library(kb),
         find=find,
         by_mode={mode: _by(mode, kb, embedder, settings.where) for mode in modes},
         answerer=answerer,

@@ -25,7 +25,6 @@ from ragcli.records import THRESHOLD_KEY, Answer, Json, Result
 from ragcli.retrieval import RERANKED
 
 if TYPE_CHECKING:
-    from ragcli.diagnosing.library import Library
     from ragcli.diagnosing.stage import Chain, Replayed
     from ragcli.diagnosing.trials import Settings
     from ragcli.retrieval import Mode
@@ -33,36 +32,35 @@ if TYPE_CHECKING:
 Answers = Callable[[Sequence[Result]], dict[str, Answer]]
 
 
-def traced(chain: Chain, one: Replayed, library: Library) -> list[Advice]:
+def traced(chain: Chain, one: Replayed) -> list[Advice]:
     """Return what mends a case whose answer is in no chunk."""
     if not one.traced.cut:
         return one.traced.advice
     document, place = one.traced.cut[0]
     now = splitter_settings(chain.table)
     if "splitter" in now:  # how large its chunks are is said by options that only it knows
-        asked = {**now, "options": "…"}
-        command = index_command(chain.table, file_of(document.source), split=asked, name=f"{chain.table.name}2")
+        command = recut_command(chain, {**now, "options": "…"})
         return [Advice("larger chunks, or more overlap, by options of the node parser", command)]
     for settings in cutting(now):
         if reads_whole(document, chain, place, settings):
             tried: Json = {"helps": True, "after": "a chunk holds the answer", "settings": settings}
             what = f"cut with {split_command(settings, chain.table).removeprefix('ragcli split ')}"
-            return [Advice(what, recut_command(chain, library, settings), tried)]
+            return [Advice(what, recut_command(chain, settings), tried)]
     return []
 
 
-def recut_command(chain: Chain, library: Library, settings: Settings) -> str:
+def recut_command(chain: Chain, settings: Settings) -> str:
     """Return the command that makes another table of all the files, cut with other settings."""
     name, root = another_name(chain.table), chain.sources.root
-    return index_command(chain.table, library.sources(), root=root, split=settings, name=name)
+    return index_command(chain.table, chain.library.sources(), root=root, split=settings, name=name)
 
 
-def embedded(chain: Chain, fault: Finding, library: Library) -> list[Advice]:
+def embedded(chain: Chain, fault: Finding) -> list[Advice]:
     """Return what mends a chunk that was embedded or indexed wrongly."""
     rank = fault.evidence.get("rank_repaired")
     if fault.cause == "truncated":
         settings = {"unit": "tokens", "size": str(fault.evidence["limit"])}
-        return [Advice("cut into chunks that the model reads whole", recut_command(chain, library, settings))]
+        return [Advice("cut into chunks that the model reads whole", recut_command(chain, settings))]
     tried: Json | None = None
     if rank is not None:
         tried = {"helps": rank <= chain.k, "after": f"with the vector that the contract wants it stands at {rank}"}

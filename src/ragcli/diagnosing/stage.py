@@ -42,7 +42,7 @@ class Chain:
     """What a case is replayed through.
 
     Args:
-        table: the table.
+        library: what the table holds.
         find: the search as it is done, to a number of hits.
         by_mode: the search in each mode that is possible, to a number of hits and without a reranker; hybrid explains
             itself.
@@ -58,7 +58,7 @@ class Chain:
         concurrency: questions at once.
     """
 
-    table: Table
+    library: Library
     find: FindMany
     by_mode: Mapping[Mode, FindMany]
     answerer: Answerer
@@ -71,6 +71,11 @@ class Chain:
     find_in: Callable[[Table], FindMany] | None = None
     sources: Sources
     concurrency: int = 1
+
+    @property
+    def table(self) -> Table:
+        """The table."""
+        return self.library.table
 
 
 @dataclass(slots=True)
@@ -107,7 +112,7 @@ def diagnose(cases: Iterable[Case], chain: Chain, report: Report | None = None) 
 class _Run:
     def __init__(self, chain: Chain, report: Report) -> None:
         self._chain, self._report = chain, report
-        self._library = Library(chain.table)
+        self._library = chain.library
         self._tracer = Tracer(self._library, chain.sources)
         self._embedding = Embedding(self._library, chain.embedder)
 
@@ -220,7 +225,7 @@ class _Run:
         if not one.traced.gold:
             if got_through:
                 return _forgiven(findings), []
-            return findings, advising.traced(self._chain, one, self._library)
+            return findings, advising.traced(self._chain, one)
         findings["embedded"] = OK
         found = judge(one.traced.gold, one.found, self._chain.k, self._chain.mode, reranked=self._chain.reranked)
         if one.reranked is not None:
@@ -270,7 +275,7 @@ class _Run:
             findings["embedded"] = replace(fault, status="warn")
             return {**findings, "retrieved": found}, advising.retrieved(chain, one, found)
         findings["embedded"] = fault
-        return findings, advising.embedded(chain, fault, self._library)
+        return findings, advising.embedded(chain, fault)
 
     def _repaired(self, one: Replayed, fault: Finding) -> int | None:
         """Return the rank that the chunk would have with the vector that the contract wants."""

@@ -138,13 +138,13 @@ def _suits(one: Diagnosis, settings: Settings) -> bool:
 
 def _recut(diagnoses: Sequence[Diagnosis], cut: Sequence[Diagnosis], chain: Chain, settings: Settings) -> Json:
     """Cut the documents concerned anew, and search the cases that they answer."""
-    library = Library(chain.table)
+    library = chain.library
     sources = {str(one.steps["split"]["document"]) for one in cut}
     documents = library.documents([at for source in sorted(sources) for at in library.of_source(source)])
     names = {document.source for document in documents}
     concerned = [one for one in diagnoses if one.lost_at == "split" or (one.source in names and one.answers)]
     what = f"cut with {split_command(settings, chain.table).removeprefix('ragcli split ')}"
-    command = recut_command(chain, library, settings)
+    command = recut_command(chain, settings)
     with recut(chain, documents, settings) as table:
         if table is None:
             suited = sum(_suits(one, settings) for one in cut)
