@@ -9,16 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragcli.diagnosing.integrity_commands import folders
-from ragcli.models.builtin import named
-from ragcli.splitting.parser import node_parser, parser_words
+from ragcli.diagnosing.typed import folders, model_words, path_word, settings_of, split_words, table_words
 
 if TYPE_CHECKING:
     from ragcli.diagnosing.stage import Chain
     from ragcli.store import Table
 
-_SETTING = re.compile(r"\b(size|overlap|unit)=(\S+)")
-_DEFAULT_DB = ".ragcli"
 _OF_SEARCH = ("--where", "--expand", "--rerank", "--embed-model")
 _DEFAULTS = {"--mode": "hybrid", "-k": "5"}
 _PART = re.compile(r"(?<=\.\w)#|(?<=\.\w\w)#|(?<=\.\w\w\w)#|(?<=\.\w\w\w\w)#|(?<=\.\w\w\w\w\w)#")  # after a file's name
@@ -29,11 +25,7 @@ def splitter_settings(table: Table) -> dict[str, str]:
 
     It is empty where the table does not say, or its chunks are another program's.
     """
-    spec = str(table.contract.get("splitter") or "")
-    parser = node_parser(spec)
-    if parser is not None:
-        return {"splitter": parser[0], "options": parser[1]}
-    return dict(_SETTING.findall(spec)) if spec.startswith("structure/") else {}
+    return settings_of(table.contract)
 
 
 def split_command(settings: Mapping[str, str], table: Table | None = None) -> str:
@@ -43,18 +35,12 @@ def split_command(settings: Mapping[str, str], table: Table | None = None) -> st
         settings: of the splitter.
         table: whose model counts the tokens; the built-in one's are counted without.
     """
-    if "splitter" in settings:
-        return shlex.join(["ragcli", "split", *parser_words(settings["splitter"], settings["options"])])
-    parts = [f"--{name} {settings[name]}" for name in ("size", "overlap") if settings.get(name, "0") != "0"]
-    if settings.get("unit") == "tokens":
-        parts.append(f"--unit tokens{'' if table is None else _model(table)}")
-    return " ".join(["ragcli split", *parts])
+    return split_words(settings, "" if table is None else _model(table))
 
 
 def table_options(table: Table, name: str | None = None) -> str:
     """Return the options that name a table."""
-    db = "" if table.db == _DEFAULT_DB else f"-d {shlex.quote(table.db)} "
-    return f"{db}-t {shlex.quote(name or table.name)}"
+    return table_words(table.db, name or table.name)
 
 
 def ask_command(chain: Chain, *, without: str = "", more: str = "", **changed: str) -> str:
@@ -105,10 +91,10 @@ def index_command(
         name: of another table, which is made like this one.
     """
     paths = [sources] if isinstance(sources, str) else folders(sources)
-    loading = " ".join(filter(None, ("ragcli load", load, *map(_path, paths))))
+    loading = " ".join(filter(None, ("ragcli load", load, *map(path_word, paths))))
     if root is not None and any(not path.startswith("/") and "://" not in path for path in paths):
-        loading = f"(cd {_path(str(root))} && {loading})"
-    made = f"{_model(table)}{' --headings' if table.contract.get('headings') else ''}" if name else ""
+        loading = f"(cd {path_word(str(root))} && {loading})"
+    made = f"{model_words(_model(table))}{' --headings' if table.contract.get('headings') else ''}" if name else ""
     embedding = " ".join(filter(None, (f"ragcli embed {table_options(table, name)}{made}", embed)))
     return f"{loading} | {split_command(splitter_settings(table) if split is None else split, table)} | {embedding}"
 
@@ -132,10 +118,5 @@ def file_of(source: str) -> str:
     return source[: found.start()] if found is not None else source
 
 
-def _path(path: str) -> str:
-    return shlex.quote(f"./{path}" if path.startswith("-") else path)
-
-
 def _model(table: Table) -> str:
-    model = str(table.contract["model"]["id"])
-    return "" if named(model) is not None else f" -m {shlex.quote(model)}"
+    return str(table.contract["model"]["id"])

@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from ragcli.diagnosing.typed import (
+    DEFAULT_DB,
+    folders,
+    model_words,
+    path_word,
+    settings_of,
+    split_words,
+    table_words,
+)
 from ragcli.models.builtin import named
-from ragcli.splitting.parser import node_parser, parser_words
-from ragcli.splitting.stage import DEFAULT_OVERLAP, DEFAULT_SIZE
 
-_DEFAULT_DB = ".ragcli"
-_MOST_INPUTS = 6
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-_SPLITTER = re.compile(r"structure/\d+ size=(\d+) overlap=(\d+) unit=(chars|tokens)")
 
 
 class Commands:
@@ -35,8 +39,7 @@ class Commands:
         self._model = str(model.get("id") or "") if isinstance(model, Mapping) else ""
 
     def _at(self, table: str | None = None) -> str:
-        db = "" if self._db == _DEFAULT_DB else f"-d {shlex.quote(self._db)} "
-        return f"{db}-t {shlex.quote(table or self._table)}"
+        return table_words(self._db, table or self._table)
 
     def mend(self) -> str:
         """Mend in place, from what the table holds."""
@@ -56,7 +59,7 @@ class Commands:
         if "://" in self._db:
             return self.anew(files)
         folder = f"{self._db.rstrip('/')}/{self._table}"
-        return f"mv {_path(folder + '.lance')} {_path(folder + '.damaged')} && {self._made(files, self._table)}"
+        return f"mv {path_word(folder + '.lance')} {path_word(folder + '.damaged')} && {self._made(files, self._table)}"
 
     def without(self, files: Iterable[str]) -> str:
         """Remove what the table has of files, once they are taken away."""
@@ -64,7 +67,7 @@ class Commands:
         if not files:
             return ""
         roots = sorted({name.rpartition("/")[0] or "." for name in files})
-        taken = " ".join(map(_path, files))
+        taken = " ".join(map(path_word, files))
         return f"mv {taken} … && {self.prune(roots)}"
 
     def encoding(self, files: Iterable[str]) -> str:
@@ -80,7 +83,7 @@ class Commands:
             prune: folders under which files are gone.
         """
         new_to = f" --new-to {shlex.quote(self._table)}" if new else ""
-        if new and self._db != _DEFAULT_DB:
+        if new and self._db != DEFAULT_DB:
             new_to += f" -d {shlex.quote(self._db)}"
         return f"ragcli load {_inputs(files)}{new_to} | {self._split()} | ragcli embed {self._at()}{_pruned(prune)}"
 
@@ -98,8 +101,8 @@ class Commands:
         return self._made(files, f"{self._table}-new", tokens=tokens)
 
     def _made(self, files: Iterable[str], table: str, *, tokens: bool = False) -> str:
-        model = "" if named(self._model or None) is not None else f" -m {shlex.quote(self._model)}"
-        split = f"ragcli split --unit tokens{model}" if tokens else self._split()
+        model = model_words(self._model)
+        split = split_words({"unit": "tokens"}, self._model) if tokens else self._split()
         headings = " --headings" if self._contract.get("headings") else ""
         return f"ragcli load {_inputs(files)} | {split} | ragcli embed {self._at(table)}{model}{headings}"
 
@@ -121,55 +124,12 @@ class Commands:
         return f"{self.check()} --embed-model …"
 
     def _split(self) -> str:
-        spec = str(self._contract.get("splitter") or "")
-        parser = node_parser(spec)
-        if parser is not None:
-            return shlex.join(["ragcli", "split", *parser_words(*parser)])
-        found = _SPLITTER.fullmatch(spec)
-        if found is None:
-            return "ragcli split"
-        size, overlap, unit = int(found[1]), int(found[2]), found[3]
-        words = ["ragcli split"]
-        if unit == "tokens":
-            words.append(f"--unit tokens --size {size}")
-            if named(self._model or None) is None:
-                words.append(f"-m {shlex.quote(self._model)}")
-        elif size != DEFAULT_SIZE:
-            words.append(f"--size {size}")
-        if overlap != DEFAULT_OVERLAP:
-            words.append(f"--overlap {overlap}")
-        return " ".join(words)
+        return split_words(settings_of(self._contract), self._model)
 
 
 def _pruned(roots: Iterable[str]) -> str:
-    return "".join(f" --prune {_path(root)}" for root in roots)
+    return "".join(f" --prune {path_word(root)}" for root in roots)
 
 
 def _inputs(files: Iterable[str]) -> str:
-    return " ".join(map(_path, folders(files))) or "…"
-
-
-def _path(path: str) -> str:
-    return shlex.quote(f"./{path}" if path.startswith("-") else path)
-
-
-def folders(files: Iterable[str], most: int = _MOST_INPUTS) -> list[str]:
-    """Return the paths, or where they are many, the folders that hold them."""
-    found = sorted(set(files))
-    while len(found) > most:
-        deepest = max(path.count("/") for path in found)
-        shorter = {path if path.count("/") < deepest or "://" in path else _parent(path) for path in found}
-        if shorter == set(found):
-            break
-        found = sorted(shorter)
-    return [one for one in found if not any(_below(one, other) for other in found)]
-
-
-def _parent(path: str) -> str:
-    return str(PurePosixPath(path).parent)
-
-
-def _below(path: str, folder: str) -> bool:
-    if path == folder or "://" in path:
-        return False
-    return PurePosixPath(folder) in PurePosixPath(path).parents
+    return " ".join(map(path_word, folders(files))) or "…"
