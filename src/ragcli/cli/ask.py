@@ -29,6 +29,7 @@ from ragcli.cli.modelling import (
     TemplateOption,
     TimeoutOption,
     WindowOption,
+    close_model,
 )
 from ragcli.cli.opening import Opening, begun, leaving_at_once
 from ragcli.cli.options import (
@@ -218,9 +219,7 @@ def ask(
                     search=_again(search) if agent and search else None,
                     show=None if view is None else view.call,
                 )
-        close = getattr(getattr(answerer, "llm", None), "close", None)
-        if close is not None:
-            stack.callback(close)
+        stack.callback(close_model, answerer)
         with output() as out:
             if show_prompt:
                 _show_prompts(found, answerer, out)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragcli.chatting import Conversation, read_persona
-from ragcli.cli.modelling import Modelling
+from ragcli.cli.modelling import Modelling, close_model
 from ragcli.cli.searching import SearchSettings, open_search
 from ragcli.cli.tooling import Tooling
 from ragcli.errors import UsageError
@@ -54,7 +54,7 @@ class Session:
         answerer = self._open(modelling)
         self.conversation = Conversation(answerer, self._find, self._personas)
         self.conversation.on_unkept = self._unkept
-        stack.callback(self._close)
+        stack.callback(lambda: close_model(self.conversation.answerer))
 
     @property
     def settings(self) -> SearchSettings:
@@ -79,7 +79,7 @@ class Session:
         """
         modelling = replace(self._modelling, llm=name)
         answerer = self._open(modelling)
-        self._close()
+        close_model(self.conversation.answerer)
         self._modelling, self.conversation.answerer = modelling, answerer
         return answerer.name
 
@@ -131,11 +131,6 @@ class Session:
 
     def _unkept(self, reason: str) -> None:
         self._shown(f"ragcli chat: {reason}")
-
-    def _close(self) -> None:
-        close = getattr(getattr(self.conversation.answerer, "llm", None), "close", None)
-        if close is not None:
-            close()
 
     def _find(self, text: str) -> Result:
         return next(iter(self._search([question(text)], self._settings.k)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,7 @@ from ragcli.cli.modelling import (
     TemplateOption,
     TimeoutOption,
     WindowOption,
+    close_model,
 )
 from ragcli.cli.options import (
     DEFAULT_DB,
@@ -193,7 +195,8 @@ def diagnose(
 
     made: list[Diagnosis] = []
     as_json = not as_table(format_)
-    with output() as out:
+    with ExitStack() as stack, output() as out:
+        stack.callback(close_model, chain.answerer)
         with Progress("diagnosing") as progress:
             for one in replay(given, chain, counts):
                 made.append(one)

@@ -247,6 +247,13 @@ class Modelling:
         self.wish()  # a number out of range
 
 
+def close_model(answerer: Answerer) -> None:
+    """Have the model of an answerer give back its memory, ports and connections; the extractive one has none."""
+    close = getattr(getattr(answerer, "llm", None), "close", None)
+    if close is not None:
+        close()
+
+
 def text_or_file(given: str | None, option: str) -> str:
     """Return a text given as such, or as ``@FILE``."""
     if given is None or not given.startswith("@"):
