@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ragcli.answering.evidence import gather, read_question
 from ragcli.diagnosing.steps import OK, Finding
 from ragcli.diagnosing.texts import Text
+from ragcli.embedding.stage import passage_text
 from ragcli.evaluation.normalising import find, fold, holds
 from ragcli.records import Answer, Case, Hit, Json
 
@@ -76,7 +77,7 @@ def prompted(case: Case, answer: Answer, hits: Sequence[Hit]) -> Finding:
     if not lost:
         return OK
     for hit in hits:
-        text = Text("\n".join(filter(None, (hit.header, hit.text))))
+        text = Text(passage_text(hit))
         places = text.places(case.answers)
         if places and places[0].end <= len(text.text) - lost.get(hit.id, 0):
             return OK

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ragcli.diagnosing.commands import file_of
 from ragcli.diagnosing.documents import Stored, stored
 from ragcli.diagnosing.texts import Place
+from ragcli.embedding.stage import passage_text
 from ragcli.evaluation.normalising import fold, holds
 from ragcli.evaluation.relevance import Collection
 from ragcli.records import Case, Hit, Json
@@ -80,11 +81,7 @@ class Library:
             return []
         places = self.of_source(case.source)
         own = places if isinstance(places, range) else frozenset(places)
-        return [
-            hit.id
-            for hit in expanded
-            if self._at[hit.id] in own and holds(fold("\n".join(filter(None, (hit.header, hit.text)))), wanted)
-        ]
+        return [hit.id for hit in expanded if self._at[hit.id] in own and holds(fold(passage_text(hit)), wanted)]
 
     def documents(self, places: Iterable[int]) -> list[Stored]:
         """Return the documents of the chunks at these places, put together."""

@@ -260,7 +260,8 @@ class Tracer:
         shown = text.around(found.start, found.end)
         evidence: Json = {"near": text.text[found.start : found.end], "text": shown, "alike": found.score}
         if found.kind == "mojibake":
-            for encoding in encodings_of(self._sources.data(source), case.answers):
+            encoding = next(iter(encodings_of(self._sources.data(source), case.answers)), None)
+            if encoding is not None:
                 made = self._mojibake(again, encoding, helps=self._read_as(source, encoding, case.answers))
                 made.findings["loaded"].evidence.update(evidence)
                 return made

@@ -16,6 +16,7 @@ from ragcli.diagnosing.loaded import Traced, Tracer
 from ragcli.diagnosing.retrieved import DEPTH, FAR, Found, judge, repaired
 from ragcli.diagnosing.sources import Sources
 from ragcli.diagnosing.steps import OK, STEPS, Advice, Finding, StepName
+from ragcli.embedding.stage import passage_text
 from ragcli.evaluation.normalising import fold, holds
 from ragcli.questions import Question
 from ragcli.records import Answer, Case, Diagnosis, Hit, Result
@@ -248,7 +249,7 @@ class _Run:
     def _is_shown(self, one: Replayed) -> bool:
         """Whether a passage that was found holds the answer, whatever document it is of."""
         wanted = [folded for folded in map(fold, one.case.answers) if folded]
-        return any(holds(fold("\n".join(filter(None, (hit.header, hit.text)))), wanted) for hit in one.found.final)
+        return any(holds(fold(passage_text(hit)), wanted) for hit in one.found.final)
 
     def _not_found(
         self, one: Replayed, findings: dict[StepName, Finding], found: Finding

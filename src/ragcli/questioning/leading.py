@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ragcli.answering.evidence import gather, read_question
+from ragcli.embedding.stage import passage_text
 from ragcli.evaluation.normalising import find, fold
 from ragcli.questioning.drafts import Draft
 from ragcli.records import Hit
@@ -44,7 +45,7 @@ def lead(draft: Draft, hits: Sequence[Hit]) -> Led:
         hits: what it found, best first.
     """
     answer, evidence = fold(draft.answer), fold(draft.evidence)
-    folded = [fold("\n".join(filter(None, (hit.header, hit.text)))) for hit in hits]
+    folded = [fold(passage_text(hit)) for hit in hits]
     own: list[int] = []
     copies: list[int] = []
     others: list[int] = []

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ragcli.answering.terms import Language
+from ragcli.embedding.stage import passage_text
 from ragcli.errors import UsageError
 from ragcli.evaluation.normalising import fold
 from ragcli.questioning.drafts import Draft, Dropped, Made, Maker
@@ -278,7 +279,7 @@ def case_of(kept: Kept) -> Case:
         extra["pages"] = list(chunk.pages)
     if kept.copies:  # the same text stands there, too: any of them is right
         extra["sources"] = [chunk.source, *kept.copies]
-    extra["context"] = "\n".join(filter(None, (chunk.header, chunk.text)))
+    extra["context"] = passage_text(chunk)
     return Case(
         id=content_id("case", draft.question, chunk.id),
         question=draft.question,
