@@ -228,7 +228,7 @@ def differences(values: Sequence[float], *, title: str, description: str, most: 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
     """Return about as many round values as asked for, which begin at or below low and end at or above high."""
-    if high <= low:
+    if high - low < 1e-9:  # one value, or two that nobody could tell apart
         low, high = low - 0.05, high + 0.05
     raw = (high - low) / max(1, count)
     size = 10.0 ** math.floor(math.log10(raw))
