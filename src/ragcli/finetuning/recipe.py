@@ -36,10 +36,10 @@ class Recipe(Protocol):
     task: str
 
     def encode(self, rows: Iterable[Row], settings: Settings, base: ModelFolder) -> Iterator[Json]:
-        """Yield for each row what the trainer's data set holds, with ``length`` (its tokens, before cutting), ``cut``
-        (tokens lost at ``settings.length``) and ``place`` (as text) beside it.
+        """Yield for each row what the trainer's data set holds.
 
-        Rows come one by one: nothing holds them all. A row of which nothing is left to learn from is yielded with
+        Beside it stand ``length`` (its tokens, before cutting), ``cut`` (tokens lost at ``settings.length``) and
+        ``place`` (as text). Rows come one by one: nothing holds them all. A row of which nothing is left to learn from is yielded with
         ``"empty": True`` and is left out by the caller, who counts it.
         """
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 from ragcli.llms.protocols import Message
 from ragcli.records import Json
@@ -85,5 +85,5 @@ class ScoredRow:
     place: Place
 
 
-Row = Union[ChatRow, TextRow, PreferenceRow, PairRow, ScoredRow]
+Row: TypeAlias = ChatRow | TextRow | PreferenceRow | PairRow | ScoredRow
 TASKS = ("chat", "text", "preference", "embedding", "reranker")
