@@ -39,8 +39,8 @@ class Recipe(Protocol):
         """Yield for each row what the trainer's data set holds.
 
         Beside it stand ``length`` (its tokens, before cutting), ``cut`` (tokens lost at ``settings.length``) and
-        ``place`` (as text). Rows come one by one: nothing holds them all. A row of which nothing is left to learn from is yielded with
-        ``"empty": True`` and is left out by the caller, who counts it.
+        ``place`` (as text). Rows come one by one: nothing holds them all. A row of which nothing is left to learn from
+        is yielded with ``"empty": True`` and is left out by the caller, who counts it.
         """
         ...
 
