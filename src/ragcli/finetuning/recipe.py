@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from ragcli.finetuning.data.rows import Row
 from ragcli.finetuning.settings import Settings
+from ragcli.finetuning.trainer import Watch
+from ragcli.jsonl import OnBad
 from ragcli.models.folder import ModelFolder
 from ragcli.records import Json
 
@@ -35,12 +37,15 @@ class Recipe(Protocol):
 
     task: str
 
-    def encode(self, rows: Iterable[Row], settings: Settings, base: ModelFolder) -> Iterator[Json]:
+    def encode(
+        self, rows: Iterable[Row], settings: Settings, base: ModelFolder, on_bad: OnBad | None = None
+    ) -> Iterator[Json]:
         """Yield for each row what the trainer's data set holds.
 
         Beside it stand ``length`` (its tokens, before cutting), ``cut`` (tokens lost at ``settings.length``) and
         ``place`` (as text). Rows come one by one: nothing holds them all. A row of which nothing is left to learn from
-        is yielded with ``"empty": True`` and is left out by the caller, who counts it.
+        is yielded with ``"empty": True`` and is left out by the caller, who counts it. A row that the model cannot take
+        is an InputError, or goes to ``on_bad`` where there is one.
         """
         ...
 
@@ -48,7 +53,9 @@ class Recipe(Protocol):
         """Return the model that is trained, adapters and quantization included, on its device (not wrapped)."""
         ...
 
-    def trainer(self, job: Job, model: Any, train: Any, evaluation: Any | None, arguments: Mapping[str, Any]) -> Any:
+    def trainer(
+        self, job: Job, model: Any, train: Any, evaluation: Any | None, arguments: Mapping[str, Any], watch: Watch
+    ) -> Any:
         """Return a `transformers.Trainer` of the task.
 
         Args:
@@ -58,18 +65,17 @@ class Recipe(Protocol):
             evaluation: the same for the evaluation data.
             arguments: of `transformers.TrainingArguments`: output_dir, batch sizes, schedule, precision, seed …;
                 the recipe adds those of its own trainer's configuration class.
-
-        The class of the trainer is made of `ragcli.finetuning.trainer.Careful` and the library's own.
+            watch: what the trainer tells and asks; its class comes from `ragcli.finetuning.trainer.careful`.
         """
         ...
 
-    def save(self, job: Job, model: Any, folder: Path) -> None:
-        """Write the tuned model to a folder that is there and empty: all that ``ask`` or ``embed`` needs."""
-        ...
+    def save(self, job: Job, model: Any, folder: Path, state: Mapping[str, Any] | None = None) -> None:
+        """Write the tuned model to a folder that is there and empty: all that ``ask`` or ``embed`` needs.
 
-    def measures(self, job: Job, model: Any, evaluation: Any | None) -> dict[str, float]:
-        """Return what is compared before and after: name -> value; `ragcli.finetuning.guard` says which way is good.
-
-        Called with the model as `load` gave it, and again when it is trained.
+        Args:
+            job: the run.
+            model: what was trained, not wrapped.
+            folder: where to.
+            state: its whole state, where each process holds only a part.
         """
         ...

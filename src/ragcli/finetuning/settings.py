@@ -27,7 +27,7 @@ class Settings:
         schedule: one of ``SCHEDULES``.
         warmup: part of the steps in which the rate rises.
         weight_decay: of AdamW.
-        epochs: how often the data is seen.
+        epochs: how often the data is seen; 0 leaves it to the rows: fewer rows, more often.
         max_steps: the end, where it comes first; 0 for none.
         batch: rows of one step, over all processes and accumulated passes.
         micro_batch: rows of one pass of one process.
@@ -64,7 +64,7 @@ class Settings:
     schedule: str = "cosine"
     warmup: float = 0.03
     weight_decay: float = 0.0
-    epochs: float = 1.0
+    epochs: float = 0.0
     max_steps: int = 0
     batch: int = 0
     micro_batch: int = 0

@@ -62,18 +62,47 @@ class ChatTemplate:
         """Texts that end an answer beside the end token: a model without a template goes on with a question."""
         return (_PLAIN_STOP,) if self._is_plain else ()
 
-    def ids(self, messages: Sequence[Message], tools: Sequence[Json] = ()) -> list[int]:
+    @property
+    def is_plain(self) -> bool:
+        """Whether the tokenizer has no template, and the plain form is used."""
+        return self._is_plain
+
+    @property
+    def takes_tools(self) -> bool:
+        """Whether the template itself shows tools; else they are told in the system message."""
+        return self._takes_tools
+
+    def shown(self, messages: Sequence[Message], tools: Sequence[Json]) -> str:
+        """Return the text of the last message as the model should write it, calls of functions included."""
+        told = described(messages[-1:], tools)[-1] if messages[-1].get("tool_calls") else messages[-1]
+        return told["content"]
+
+    def ids(self, messages: Sequence[Message], tools: Sequence[Json] = (), *, prompting: bool = True) -> list[int]:
         """Return the tokens of a prompt.
+
+        Args:
+            messages: the conversation.
+            tools: the functions that the model may call.
+            prompting: the assistant's turn is opened at the end; without it the conversation stands for itself.
 
         Raises:
             ModelError: the template does not take these messages.
         """
-        text, cut = self._render(messages, tools)
+        return self._joined(*self._render(messages, tools, prompting))
+
+    def answer_ids(self, content: str) -> list[int]:
+        """Return the tokens of what the assistant says, without what a template puts around it."""
+        text = clean(content)
+        cut = next((one for one in _CUTS if one not in text), _CUTS[0])
+        safe = _cut(text.replace(cut, "\ufffd"), self._special_pattern, cut)
+        return self._joined(f" {safe}" if self._is_plain else safe, cut, leading=False)
+
+    def _joined(self, text: str, cut: str, *, leading: bool = True) -> list[int]:
         first, *others = text.split(cut)
         ids = self._encode(first)
         for part in others:
             ids += self._encode(self._anchor + part)[1:] if self._anchor else self._encode(part)
-        if self._is_plain:
+        if self._is_plain and leading:
             lead = self._tokenizer.bos_token_id
             empty = self._tokenizer("", verbose=False)["input_ids"]
             ids = [lead, *ids] if lead is not None and empty[:1] == [lead] else ids
@@ -93,7 +122,7 @@ class ChatTemplate:
                 return str(added)
         return ""
 
-    def _render(self, messages: Sequence[Message], tools: Sequence[Json]) -> tuple[str, str]:
+    def _render(self, messages: Sequence[Message], tools: Sequence[Json], prompting: bool) -> tuple[str, str]:
         """Return the prompt, and the character at which control texts of its contents are cut."""
         contents = [clean(message.get("content") or "") for message in messages]
         cut = next((one for one in _CUTS if not any(one in content for content in contents)), _CUTS[0])
@@ -108,18 +137,18 @@ class ChatTemplate:
             safe = [{"role": one["role"], "content": one["content"]} for one in safe]
         if self._is_plain:
             told = [_PLAIN[message["role"]].format(message["content"]) for message in safe]
-            return "".join(told) + "Answer:", cut
+            return "".join(told) + ("Answer:" if prompting else ""), cut
         if not self._takes_system:
             safe = _merged(safe)
-        return self._apply([_plain_json(one) for one in safe], tools), cut
+        return self._apply([_plain_json(one) for one in safe], tools, prompting), cut
 
-    def _apply(self, messages: Sequence[Json], tools: Sequence[Json]) -> str:
+    def _apply(self, messages: Sequence[Json], tools: Sequence[Json], prompting: bool = True) -> str:
         from jinja2 import TemplateError
 
         try:
             return str(
                 self._tokenizer.apply_chat_template(
-                    messages, tools=list(tools) or None, tokenize=False, add_generation_prompt=True, **self._kwargs
+                    messages, tools=list(tools) or None, tokenize=False, add_generation_prompt=prompting, **self._kwargs
                 )
             )
         except (TemplateError, ValueError, TypeError, KeyError) as error:

@@ -34,7 +34,14 @@ class Loaded:
 
 
 def load(
-    folder: Path, name: str, *, device: str = "auto", quantize: str | None, adapter: Path | None, options: Options
+    folder: Path,
+    name: str,
+    *,
+    device: str = "auto",
+    quantize: str | None,
+    adapter: Path | None,
+    options: Options,
+    spread: bool = True,
 ) -> Loaded:
     """Return a model that is ready to write.
 
@@ -45,6 +52,7 @@ def load(
         quantize: ``int8``, ``int4`` or None.
         adapter: a LoRA's folder.
         options: what is for loading is taken out of it.
+        spread: over all GPUs; else it is on the current one, as training wants it.
 
     Raises:
         MissingExtraError: a package that is needed is not installed.
@@ -69,9 +77,9 @@ def load(
     _check(folder, name, quantize, trusted)
     told = {key: options.pop(key) for key in _LOADING if key in options}
     told["dtype"] = told.get("dtype") or _dtype(torch, device)
-    several = device == "cuda" and torch.cuda.device_count() > 1
+    several = spread and device == "cuda" and torch.cuda.device_count() > 1
     if several or quantize is not None:
-        told["device_map"] = "auto" if several else {"": device}
+        told["device_map"] = "auto" if several else {"": _current(torch, device)}
         _need("accelerate", "Several GPUs at once" if several else "Quantization", "torch" if several else "quantize")
     if quantize is not None:
         told["quantization_config"] = _quantization(torch, quantize)
@@ -218,6 +226,10 @@ def _dtype(torch: Any, device: str) -> Any:
     # One that has not is many times slower, so that older versions of torch, which cannot tell, take float32.
     able: Json = getattr(torch.cpu, "get_capabilities", dict)()
     return torch.bfloat16 if any(able.get(key) for key in ("amx_bf16", "avx512_bf16", "bf16")) else torch.float32
+
+
+def _current(torch: Any, device: str) -> Any:
+    return torch.cuda.current_device() if device == "cuda" else device
 
 
 def _quantization(torch: Any, quantize: str) -> Any:

@@ -1,0 +1,69 @@
+"""A run in a folder: what every process of it reads, and what tells whether it is the same run."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ragcli.errors import RagcliError
+from ragcli.finetuning.recipe import Job
+from ragcli.finetuning.settings import Settings
+from ragcli.jsonl import dumps, loads
+from ragcli.models.folder import ModelFolder
+from ragcli.records import Json
+
+WORK = ".finetune"  # in the folder of the output: what is under way
+CHECKPOINTS = "checkpoints"
+TRAINED = "trained"
+_FILE = "job.json"
+# What may be another when a run goes on: where it runs and what it says, not what it learns.
+FREE = ("output", "micro_batch", "device", "processes", "sharding", "keep", "log_steps", "save_steps", "report_to")
+
+
+def save(job: Job) -> None:
+    """Write a job where its processes find it."""
+    value = {
+        "settings": asdict(job.settings),
+        "base": {"id": job.base.id, "path": str(job.base.path), "hash": job.base.hash},
+        "extra": job.extra,
+    }
+    temporary = job.work / f"{_FILE}.tmp"
+    temporary.write_bytes(dumps(value))
+    temporary.replace(job.work / _FILE)
+
+
+def load(work: Path) -> Job:
+    """Return the job of a folder.
+
+    Raises:
+        RagcliError: it holds none that can be read.
+    """
+    try:
+        value = loads((work / _FILE).read_bytes())
+        base = value["base"]
+        return Job(
+            settings=settings_of(value["settings"]),
+            base=ModelFolder(base["id"], Path(base["path"]), base["hash"]),
+            work=work,
+            extra=value["extra"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RagcliError(f"{work / _FILE} cannot be read: {error}.", hint="Begin anew with --overwrite.") from error
+
+
+def settings_of(value: Json) -> Settings:
+    """Return settings that were written as JSON."""
+    given: Json = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+    return Settings(**given)
+
+
+def key(settings: Settings, base: str, data: Json) -> str:
+    """Return the hash of what a run learns: settings, base and data; runs of the same key go on with each other."""
+    kept = {name: item for name, item in asdict(settings).items() if name not in FREE and name != "model"}
+    return hashlib.sha256(dumps({"settings": kept, "base": base, "data": data})).hexdigest()
+
+
+def with_batch(job: Job, micro_batch: int) -> Job:
+    """Return the job with other passes for the same steps."""
+    return replace(job, settings=replace(job.settings, micro_batch=micro_batch))
