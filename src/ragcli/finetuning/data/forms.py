@@ -6,7 +6,7 @@ form                  keys                                                   tas
 preference            chosen, rejected; prompt, messages or instruction      preference, chat (chosen)
 messages              messages; tools                                        chat
 sharegpt              conversations; system, tools                           chat
-case                  question, answers; context (``ragcli questions``)      embedding, reranker, chat (chat without one)
+case                  question, answers; context (``ragcli questions``)      embedding, reranker, chat; without: chat
 pair                  query, positive …; negatives …                         embedding, reranker
 scored                query, passage, label or score                         reranker
 alpaca                instruction, output; input, system, history            chat
@@ -72,7 +72,10 @@ def form_of(value: Json) -> Form:
         return _TEXT
     for matches, form in _FORMS:
         if matches(value):
-            return form if form is not _CASE or _has(value, "context") else _ASKED
+            is_asked = (
+                form is _CASE and not _has(value, "context") and any(value.get(key) for key in ("answers", "answer"))
+            )
+            return _ASKED if is_asked else form
     keys = ", ".join(list(value)[:_SHOWN]) or "none"
     raise RowError(
         f"no form of training data is known with these keys: {clean(keys)}", "form",
@@ -104,9 +107,14 @@ def rows_of(value: Json, task: str, place: Place, contexts: Contexts | None = No
         rows = form.rows(value, task, place, contexts or Contexts())
         return [replace(row, place=replace(place, part=place.part + at, form=form.name)) for at, row in enumerate(rows)]
     except InputError as error:
-        message = error.message.removeprefix(f"{place}: ").removesuffix(".")
-        reason = error.kind if isinstance(error, RowError) else "form"
-        raise RowError(f"{place}: {message}.", reason, hint=error.hint or MEND) from error
+        raise placed(error, place) from error
+
+
+def placed(error: InputError, place: Place) -> RowError:
+    """Return the error of a row with its place before it."""
+    message = error.message.removeprefix(f"{place}: ").removesuffix(".")
+    kind = error.kind if isinstance(error, RowError) else "form"
+    return RowError(f"{place}: {message}.", kind, hint=error.hint or MEND)
 
 
 def _text_rows(value: Json, task: str, place: Place, contexts: Contexts) -> list[Row]:

@@ -2,7 +2,8 @@
 
 Read are ``role``/``content`` and ShareGPT's ``from``/``value``, contents in parts, calls in ``tool_calls``, in the
 older ``function_call`` and as ShareGPT's turns, and ``{"human", "assistant"}`` pairs. What is checked is what a chat
-template may stumble over in silence: after the system's message the user speaks first, roles take turns, results follow calls.
+template may stumble over in silence: after the system's message the user speaks first, roles take turns, and results
+follow calls.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ def check(turns: Sequence[Turn]) -> None:
         role, what = turn.role, f"message {turn.number} is {_SAID[turn.role]}"
         if role == "system" and before:
             raise RowError(f"{what}: only the first may be", "turns")
+        if waiting and role != "tool" and before != "tool":
+            raise RowError(f"{what}, and the call of {waiting[0]['function']['name']} before it has no result", "tools")
         if role == "user" and before not in ("", "system", "assistant"):
             raise RowError(f"{what}, and so is the one before it" if before == "user" else
                            f"{what}, and the assistant has not yet spoken after a tool's result", "turns")  # fmt: skip
@@ -120,8 +123,6 @@ def check(turns: Sequence[Turn]) -> None:
             if not waiting:
                 raise RowError(f"{what}, and no call waits for it", "tools")
             _answer(turn.message, waiting, has_ids, what)
-        elif waiting and before != "tool":
-            raise RowError(f"{what}, and the call of {waiting[0]['function']['name']} before it has no result", "tools")
         else:
             waiting, has_ids = list(turn.message.get("tool_calls") or ()), turn.has_ids
         before = role

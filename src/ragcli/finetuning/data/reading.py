@@ -12,7 +12,7 @@ import orjson
 from ragcli.errors import InputError, UsageError
 from ragcli.finetuning.data.cases import Contexts
 from ragcli.finetuning.data.files import items, named
-from ragcli.finetuning.data.forms import Form, form_of, rows_of
+from ragcli.finetuning.data.forms import Form, form_of, placed, rows_of
 from ragcli.finetuning.data.rows import TASKS, Place, Row, RowError
 from ragcli.finetuning.data.sources import Source
 from ragcli.jsonl import OnBad
@@ -133,6 +133,7 @@ def _detected(source: Source) -> tuple[str, Form, int]:
     """
     contexts = Contexts()
     first: tuple[str, Form, int] | None = None
+    silent: tuple[str, Form, int] | None = None  # a question that the documents do not answer
     bad: InputError | None = None
     for place, value in islice(items(source), _LOOKED_AT):
         try:
@@ -140,14 +141,12 @@ def _detected(source: Source) -> tuple[str, Form, int]:
                 raise value
             form = form_of(value)
             task = first[0] if first is not None and first[0] in form.tasks else form.tasks[0]
-            if not rows_of(value, task, place, contexts) and first is not None:
-                continue
+            rows = rows_of(value, task, place, contexts)
         except RowError as error:
-            bad = bad or (
-                error
-                if str(place) in error.message
-                else RowError(f"{place}: {error.message}.", error.kind, hint=error.hint)
-            )
+            bad = bad or placed(error, place)
+            continue
+        if not rows:
+            silent = silent or (task, form, place.line)
             continue
         if first is None:
             first = (form.tasks[0], form, place.line)
@@ -157,6 +156,7 @@ def _detected(source: Source) -> tuple[str, Form, int]:
                 f" line {place.line} for {form.tasks[0]} ({form.name}).",
                 hint="Put them into files of their own, or pass --task and --skip-bad.",
             )
-    if first is None:
+    found = first or silent
+    if found is None:
         raise bad or InputError(f"{named(source)} is empty: no row of training data is in it.")
-    return first
+    return found
