@@ -21,9 +21,9 @@ from conftest import DATA, environment, jsonl, run
 from ragcli.answering.refusing import is_refusal, refusal
 from ragcli.errors import InputError, UsageError
 from ragcli.finetuning.data.files import PIECE
-from ragcli.finetuning.data.forms import form_of
+from ragcli.finetuning.data.forms import form_of, rows_of
 from ragcli.finetuning.data.reading import detect_task, read_rows
-from ragcli.finetuning.data.rows import TASKS, ChatRow, PairRow, PreferenceRow, Row, RowError, ScoredRow, TextRow
+from ragcli.finetuning.data.rows import TASKS, ChatRow, PairRow, Place, PreferenceRow, Row, RowError, ScoredRow, TextRow
 from ragcli.finetuning.data.sources import Source, parse, ready
 
 TRAIN, VALID = DATA / "sft" / "train.jsonl", DATA / "sft" / "valid.jsonl"
@@ -69,29 +69,59 @@ TALKS = [  # form, row, conversation
     ("messages", {"messages": [user("你好"), bot("您好！")], "source": "x", "id": 3}, HI),
     ("messages", {"messages": [{"role": "system", "content": ""}, user("你好"), bot("您好！")]}, HI),
     ("messages", {"messages": [user("你好"), bot("您好！"), user("再见")]}, HI),
-    ("messages", {"messages": [{"role": "developer", "content": "Kurz."}, *[user("你好"), bot("您好！")]]},
-     [("system", "Kurz."), *HI]),
-    ("messages", {"messages": [{"role": "user", "content": [{"type": "text", "text": "你"}, {"type": "text", "text": "好"}]},
-                               bot("您好！", tool_calls=None, name=None)]}, HI),
-    ("messages", {"messages": [user("2+2?"), bot("4", reasoning_content="2 and 2 are 4.")]},
-     [("user", "2+2?"), ("assistant", "<think>\n2 and 2 are 4.\n</think>\n\n4")]),
-    ("sharegpt", {"conversations": [{"from": "human", "value": "你好"}, {"from": "gpt", "value": "您好！"}], "system": "礼貌。"},
-     [("system", "礼貌。"), *HI]),
-    ("sharegpt", {"conversations": [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "您好！"}]}, HI),
+    (
+        "messages",
+        {"messages": [{"role": "developer", "content": "Kurz."}, *[user("你好"), bot("您好！")]]},
+        [("system", "Kurz."), *HI],
+    ),
+    (
+        "messages",
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "你"}, {"type": "text", "text": "好"}]},
+                bot("您好！", tool_calls=None, name=None),
+            ]
+        },
+        HI,
+    ),
+    (
+        "messages",
+        {"messages": [user("2+2?"), bot("4", reasoning_content="2 and 2 are 4.")]},
+        [("user", "2+2?"), ("assistant", "<think>\n2 and 2 are 4.\n</think>\n\n4")],
+    ),
+    (
+        "sharegpt",
+        {"conversations": [{"from": "human", "value": "你好"}, {"from": "gpt", "value": "您好！"}], "system": "礼貌。"},
+        [("system", "礼貌。"), *HI],
+    ),
+    (
+        "sharegpt",
+        {"conversations": [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "您好！"}]},
+        HI,
+    ),
     ("sharegpt", {"conversation": [{"human": "你好", "assistant": "您好！"}], "dataset": "firefly"}, HI),
-    ("alpaca", {"instruction": "翻译成英文", "input": "保修期", "output": "warranty"},
-     [("user", "翻译成英文\n保修期"), ("assistant", "warranty")]),
-    ("alpaca", {"instruction": "你好", "input": "", "output": "您好！", "system": "礼貌。", "history": [["在吗", "在。"]]},
-     [("system", "礼貌。"), ("user", "在吗"), ("assistant", "在。"), *HI]),
-    ("alpaca", {"instruction": "Who wrote it?", "context": "Written by Ada.", "response": "Ada.", "category": "closed_qa"},
-     [("user", "Who wrote it?\nWritten by Ada."), ("assistant", "Ada.")]),
+    (
+        "alpaca",
+        {"instruction": "翻译成英文", "input": "保修期", "output": "warranty"},
+        [("user", "翻译成英文\n保修期"), ("assistant", "warranty")],
+    ),
+    (
+        "alpaca",
+        {"instruction": "你好", "input": "", "output": "您好！", "system": "礼貌。", "history": [["在吗", "在。"]]},
+        [("system", "礼貌。"), ("user", "在吗"), ("assistant", "在。"), *HI],
+    ),
+    (
+        "alpaca",
+        {"instruction": "Who wrote it?", "context": "Written by Ada.", "response": "Ada.", "category": "closed_qa"},
+        [("user", "Who wrote it?\nWritten by Ada."), ("assistant", "Ada.")],
+    ),
     ("prompt-completion", {"prompt": "你好", "completion": "您好！"}, HI),
     ("prompt-completion", {"prompt": [user("你好")], "completion": [bot("您好！")]}, HI),
     ("prompt-completion", {"prompt": "你好", "completion": "您好！", "label": True}, HI),
     ("prompt-completion", {"query": "你好", "response": "您好！", "history": []}, HI),
     ("prompt-completion", {"kind": "NLI", "input": "你好", "target": "您好！"}, HI),
     ("question-answer", {"question": "你好", "answer": "您好！"}, HI),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -285,23 +315,61 @@ BAD = [  # row, words of the sentence, its kind
     ({"messages": [user("a"), user("b"), bot("c")]}, "message 2 is the user's, and so is the one before it", "turns"),
     ({"messages": [user("a"), bot("b"), bot("c")]}, "message 3 is the assistant's, and so is the one before", "turns"),
     ({"messages": [bot("b"), user("a"), bot("c")]}, "message 1 is the assistant's: the user must speak first", "turns"),
-    ({"messages": [user("a"), bot("b"), {"role": "system", "content": "s"}, user("c"), bot("d")]},
-     "message 3 is the system's: only the first may be", "turns"),
-    ({"messages": [user("a"), {"role": "tool", "content": "1"}, bot("b")]}, "message 2 is a tool's result, and no call", "tools"),
-    ({"messages": [user("a"), bot("", tool_calls=[{"name": "f"}]), bot("b"), user("c"), bot("d")]},
-     "the call of f before it has no result", "tools"),
-    ({"messages": [user("a"), bot("", tool_calls=[{"id": "1", "name": "f"}]),
-                   {"role": "tool", "tool_call_id": "2", "content": ""}, bot("b")]}, "the call '2', which nobody made", "tools"),
-    ({"messages": [user("a"), bot("", tool_calls=[{"name": "f", "arguments": "{x"}])]}, "the arguments of f in message 2", "tools"),
-    ({"messages": [user("a"), bot("", tool_calls=[{"name": "f", "arguments": [1]}])]},
-     "must be a JSON object, not a list", "tools"),
-    ({"messages": [user("a"), bot("", tool_calls=[{"arguments": {}}])]}, "a call of message 2 names no function", "tools"),
+    (
+        {"messages": [user("a"), bot("b"), {"role": "system", "content": "s"}, user("c"), bot("d")]},
+        "message 3 is the system's: only the first may be",
+        "turns",
+    ),
+    (
+        {"messages": [user("a"), {"role": "tool", "content": "1"}, bot("b")]},
+        "message 2 is a tool's result, and no call",
+        "tools",
+    ),
+    (
+        {"messages": [user("a"), bot("", tool_calls=[{"name": "f"}]), bot("b"), user("c"), bot("d")]},
+        "the call of f before it has no result",
+        "tools",
+    ),
+    (
+        {
+            "messages": [
+                user("a"),
+                bot("", tool_calls=[{"id": "1", "name": "f"}]),
+                {"role": "tool", "tool_call_id": "2", "content": ""},
+                bot("b"),
+            ]
+        },
+        "the call '2', which nobody made",
+        "tools",
+    ),
+    (
+        {"messages": [user("a"), bot("", tool_calls=[{"name": "f", "arguments": "{x"}])]},
+        "the arguments of f in message 2",
+        "tools",
+    ),
+    (
+        {"messages": [user("a"), bot("", tool_calls=[{"name": "f", "arguments": [1]}])]},
+        "must be a JSON object, not a list",
+        "tools",
+    ),
+    (
+        {"messages": [user("a"), bot("", tool_calls=[{"arguments": {}}])]},
+        "a call of message 2 names no function",
+        "tools",
+    ),
     ({"tools": "[{", "messages": [user("a"), bot("b")]}, "tools: '[{' is no JSON", "tools"),
     ({"tools": [{"type": "function"}], "messages": [user("a"), bot("b")]}, "tool 1 has no name", "tools"),
-    ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}, bot("b")]},
-     "part of type 'image_url', and ragcli trains on text alone", "content"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}, bot("b")]},
+        "part of type 'image_url', and ragcli trains on text alone",
+        "content",
+    ),
     ({"messages": [user("<image>"), bot("b")], "images": ["a.png"]}, "it holds 'images'", "content"),
-    ({"messages": [{"role": "user", "content": 5}, bot("b")]}, "the content of message 1 must be text, not a number", "content"),
+    (
+        {"messages": [{"role": "user", "content": 5}, bot("b")]},
+        "the content of message 1 must be text, not a number",
+        "content",
+    ),
     ({"messages": [user("a"), bot("b", weight=0)]}, "every turn of the assistant has weight 0", "no_assistant"),
     ({"messages": [user("a"), bot("b", weight=0.5)]}, "'weight' of message 2 must be 0 or 1, not 0.5", "content"),
     ({"instruction": "", "input": "", "output": "x"}, "its prompt is empty", "empty"),
@@ -310,9 +378,17 @@ BAD = [  # row, words of the sentence, its kind
     ({"prompt": "a", "completion": "b", "label": False}, "labelled false (KTO)", "content"),
     ({"prompt": "a", "chosen": "b"}, "it has no 'rejected', or an empty one", "empty"),
     ({"prompt": "a", "chosen": "b", "rejected": "b"}, "chosen and rejected are the same", "same"),
+    (
+        {"messages": [{"role": "system"}], "rejected_response": "x"},
+        "last message of 'chosen' is not the assistant's",
+        "turns",
+    ),
     ({"chosen": "b", "rejected": "c"}, "there is no prompt that chosen and rejected answer", "form"),
-    ({"chosen": [user("a"), bot("b"), user("c"), bot("d")], "rejected": [user("a"), bot("e")]},
-     "must differ in their last message, and nowhere else", "turns"),
+    (
+        {"chosen": [user("a"), bot("b"), user("c"), bot("d")], "rejected": [user("a"), bot("e")]},
+        "must differ in their last message, and nowhere else",
+        "turns",
+    ),
     ({"text": "  "}, "the text is empty", "empty"),
     ({"text": ["a"]}, "the text must be a string, not list", "content"),
     ({"query": "", "positive": "p"}, "'query' is empty", "empty"),
@@ -321,11 +397,15 @@ BAD = [  # row, words of the sentence, its kind
     ({"query": "q", "pos": ["p", ""]}, "a passage in 'pos' is empty", "empty"),
     ({"query": "q", "pos": ["p", 3]}, "'pos' must hold texts, not a number", "content"),
     ({"query": "q", "pos": ["p"], "neg": ["n", "p"]}, "a passage is both positive and negative", "same"),
-    ({"query": "q", "passage": "p", "label": 3}, "'label' must be a number from 0 (does not answer) to 1 (answers), not 3", "score"),
+    (
+        {"query": "q", "passage": "p", "label": 3},
+        "'label' must be a number from 0 (does not answer) to 1 (answers), not 3",
+        "score",
+    ),
     ({"query": "q", "passage": "p", "label": "yes"}, "not 'yes'", "score"),
     ({"query": "q", "passages": ["p"], "labels": [1, 0]}, "it has 1 passages and 2 scores", "score"),
     ({"type": "case", "id": "c", "question": "q"}, "it does not say what the answers are", "form"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("value", "words", "kind"), BAD, ids=[words for _, words, _ in BAD])
@@ -389,13 +469,13 @@ FILES = {
     "packed-without-a-word.jsonl": gzip.compress,
     "data.json": lambda data: b"[" + b",".join(data.splitlines()) + b"]\n",
     "indented.json": lambda data: json.dumps([json.loads(one) for one in data.splitlines()], indent=2).encode(),
-    "chinese.json": lambda data: json.dumps([json.loads(one) for one in data.splitlines()], ensure_ascii=False).encode("gb18030"),
+    "chinese.json": lambda data: f"[{','.join(data.decode().splitlines())}]".encode("gb18030"),
     "array.jsonl": lambda data: b" \n[\n" + b",\n".join(data.splitlines()) + b"\n]",
     "lines.json": lambda data: data,
     "values.json": lambda data: b"\n".join(json.dumps(json.loads(one), indent=1).encode() for one in data.splitlines()),
     "train.txt": lambda data: data,
     "no suffix": lambda data: data,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -448,6 +528,7 @@ def test_a_folder_in_beirs_form(tmp_path):
     for row in found:
         assert asked[row.place.line - 1]["text"] == row.query
         assert row.positive == texts[asked[row.place.line - 1]["_id"].partition("_QUERY")[0]]
+        assert list(row.answers) == asked[row.place.line - 1]["answers"]
     for name in ("corpus.jsonl", "queries.jsonl"):
         write(tmp_path, jsonl(*[{"_id": one, "text": f"text {one}"} for one in "abc"]), f"beir/{name}")
     write(
@@ -519,7 +600,8 @@ def test_sources_as_people_name_them(tmp_path):
     for value, words in {
         "": "--data is empty", f"{plain}=0": "the weight '0' is no number above 0", f"{plain}=nan": "the weight 'nan'",
         f"{plain}=-1": "the weight '-1'", f"{plain}=half": "the weight 'half'", f"{plain}=1001": "up to 1000",
-        "missing.jsonl": "there is no file or folder missing.jsonl", "missing=2": "there is no file or folder missing=2",
+        "missing.jsonl": "there is no file or folder missing.jsonl",
+        "missing=2": "there is no file or folder missing=2",
         "https://hf.co/x": "is an address", "tatsu-lab/alpaca": "there is no file or folder",
         str(tmp_path): "is a folder with files of data",
     }.items():  # fmt: skip
@@ -596,12 +678,27 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.dictionaries(WORDS, VALUES, min_size=1, max_size=6), st.sampled_from(TASKS))
-def test_any_object_gives_rows_or_a_sentence(value, task):
-    from ragcli.finetuning.data.forms import rows_of
-    from ragcli.finetuning.data.rows import Place
+TALK = st.lists(
+    st.builds(
+        lambda role, content, more: {**more, "role": role, "content": content},
+        st.sampled_from(["user", "assistant", "tool", "system", "function_call"]),
+        VALUES,
+        st.dictionaries(st.sampled_from(["tool_calls", "tool_call_id", "name", "weight"]), VALUES, max_size=2),
+    ),
+    max_size=5,
+)
+TALK_ROWS = st.one_of(
+    st.fixed_dictionaries({"messages": TALK}),
+    st.fixed_dictionaries({"messages": TALK, "rejected_response": VALUES}),
+    st.fixed_dictionaries({"prompt": TALK, "chosen": TALK, "rejected": TALK}),
+    st.fixed_dictionaries({"chosen": TALK, "rejected": TALK | VALUES}),
+    st.fixed_dictionaries({"prompt": TALK, "completion": TALK}),
+)
 
+
+@settings(max_examples=400, deadline=None)
+@given(st.dictionaries(WORDS, VALUES, min_size=1, max_size=6) | TALK_ROWS, st.sampled_from(TASKS))
+def test_any_object_gives_rows_or_a_sentence(value, task):
     with contextlib.suppress(RowError):
         for row in rows_of(json.loads(json.dumps(value)), task, Place("x", 1)):
             assert row.place.form
@@ -629,6 +726,9 @@ def test_any_bytes_give_rows_or_a_sentence(tmp_path_factory, data, suffix, task)
             pass
 
 
+NAMES = {"user": "human", "assistant": "gpt"}
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), min_size=1, max_size=5), st.integers(0, 3))
 def test_conversations_come_back_as_they_were(tmp_path_factory, talk, way):
@@ -637,7 +737,7 @@ def test_conversations_come_back_as_they_were(tmp_path_factory, talk, way):
     *earlier, (asked, answered) = talk
     value = [
         {"messages": told},
-        {"conversations": [{"from": "human" if one["role"] == "user" else "gpt", "value": one["content"]} for one in told]},
+        {"conversations": [{"from": NAMES[one["role"]], "value": one["content"]} for one in told]},
         {"instruction": asked, "output": answered, "history": earlier},
         {"prompt": told[:-1], "completion": told[-1:]},
     ][way]  # fmt: skip

@@ -47,13 +47,15 @@ def beir_items(source: Source) -> Iterator[tuple[Place, Json | RowError]]:
             if missing is not None:
                 yield place, RowError(f"{place}: its document {missing!r} of {judged} is not in {CORPUS}.", "json")
                 continue
-            texts = {document: _text(corpus, passages[document][1]) for document in grades}
+            asked_for = _object(asked, at)
+            texts = {document: _text(_object(corpus, passages[document][1])) for document in grades}
             yield (
                 place,
                 {
-                    "query": _text(asked, at),
+                    "query": _text(asked_for),
                     "pos": [texts[document] for document, grade in grades.items() if grade > 0],
                     "neg": [texts[document] for document, grade in grades.items() if grade <= 0],
+                    "answers": asked_for.get("answers"),
                 },
             )
 
@@ -78,8 +80,13 @@ def _places(path: Path, name: str, wanted: set[str]) -> dict[str, tuple[int, int
     return out
 
 
-def _text(stream: IO[bytes], at: int) -> str:
-    """Return the text of the object that begins at a byte; its title, where it has no text."""
+def _object(stream: IO[bytes], at: int) -> Json:
+    """Return the object that begins at a byte."""
     stream.seek(at)
-    value = loads(stream.readline().removeprefix(b"\xef\xbb\xbf"))
+    value: Json = loads(stream.readline().removeprefix(b"\xef\xbb\xbf"))
+    return value
+
+
+def _text(value: Json) -> str:
+    """Return the text of an object; its title, where it has no text."""
     return next((one for key in (*TEXT_KEYS, "title") if isinstance(one := value.get(key), str) and one.strip()), "")

@@ -75,7 +75,10 @@ def named(source: Source) -> str:
 def _items(source: Source) -> Iterator[Item]:
     path = source.place
     if source.is_beir:
-        yield from beir_items(source)
+        try:
+            yield from beir_items(source)
+        except OSError as error:
+            raise InputError(f"{error.filename or path} cannot be read: {error.strerror or error}.") from error
     elif path.is_dir():
         for one in source.texts():
             yield from _file_items(one, str(one))

@@ -70,7 +70,9 @@ def pair_rows(row: Json, task: str, place: Place, contexts: Contexts) -> list[Ro
     negatives = list(dict.fromkeys(negatives))
     if any(one in positives for one in negatives):
         raise RowError("a passage is both positive and negative", "same")
-    return paired(query, positives, negatives, task, place)
+    answers = row.get("answers")
+    known = [clean(one) for one in answers if isinstance(one, str)] if isinstance(answers, list) else []
+    return paired(query, positives, negatives, task, place, tuple(known))
 
 
 def paired(

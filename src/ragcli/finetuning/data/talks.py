@@ -186,7 +186,7 @@ def _dialogue(said: str, key: str) -> list[Turn]:
 def _split(chosen: list[Turn], rejected: list[Turn]) -> tuple[list[Turn], Turn, Turn]:
     """Return what two conversations begin with, and the message of each that follows."""
     for name, turns in (("chosen", chosen), ("rejected", rejected)):
-        if turns[-1].role != "assistant":
+        if not turns or turns[-1].role != "assistant":
             raise RowError(f"the last message of '{name}' is not the assistant's", "turns")
         if turns[-1].message.get("tool_calls"):
             raise RowError(f"'{name}' ends with a call: only texts can be compared", "tools")
