@@ -60,7 +60,7 @@ def parse(text: str, names: Collection[str] | None = None) -> tuple[str, list[Ca
     if whole.startswith(("{", "[")):
         calls, end = _objects(whole, 0, names, bare=True)
         if calls and end == len(whole):
-            return "", _numbered(calls)
+            return "", numbered(calls)
     kept: list[str] = []
     at = 0
     while match := _OPENERS.search(text, at):
@@ -83,7 +83,7 @@ def parse(text: str, names: Collection[str] | None = None) -> tuple[str, list[Ca
     if not found:
         return text, []
     rest = "".join([*kept, text[at:]])
-    return (rest if rest.strip() else ""), _numbered(found)
+    return (rest if rest.strip() else ""), numbered(found)
 
 
 def is_in_code(text: str, at: int) -> bool:
@@ -92,7 +92,8 @@ def is_in_code(text: str, at: int) -> bool:
     return text[begin:at].replace("```", "").count("`") % 2 == 1
 
 
-def _numbered(functions: Sequence[Function]) -> list[Call]:
+def numbered(functions: Sequence[Function]) -> list[Call]:
+    """Return calls of functions; their ids come from what they say and their places."""
     calls: list[Call] = []
     for at, function in enumerate(functions):
         digest = hashlib.sha256(f"{at} {function['name']} {function['arguments']}".encode()).hexdigest()

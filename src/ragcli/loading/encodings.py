@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ragcli.errors import LoadError
@@ -304,3 +305,29 @@ def decode(data: bytes, *, given: str | None = None, declared: str | None = None
         undecodable = text.count("\ufffd") - (data.count(b"\xef\xbf\xbd") if codec == "utf-8" else 0)
     text, nuls = clean_up(text)
     return Decoded(text, codec, undecodable, nuls, not sure)
+
+
+def recoded(stream: Iterable[bytes], codec: str, on_lost: Callable[[int], None]) -> Iterator[bytes]:
+    """Yield the lines of a stream in another encoding as UTF-8, without a byte order mark.
+
+    Args:
+        stream: the bytes, in pieces of any size.
+        codec: what they are in.
+        on_lost: called at the end with the number of places that could not be decoded, where there are any; U+FFFD
+            stands there.
+    """
+    decoder = codecs.getincrementaldecoder(codec)("replace")
+    rest, lost, first = "", 0, True
+    for block in stream:
+        text = decoder.decode(block)
+        if first and text:
+            text, first = text.removeprefix("\ufeff"), False
+        lost += text.count("\ufffd")
+        *whole, rest = (rest + text).split("\n")
+        for line in whole:
+            yield line.encode("utf-8", "replace") + b"\n"
+    rest += decoder.decode(b"", True)
+    if rest:
+        yield rest.encode("utf-8", "replace")
+    if lost:
+        on_lost(lost)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from ragcli.errors import InputError
-from ragcli.loading.encodings import choose
+from ragcli.loading.encodings import choose, recoded
 from ragcli.loading.fields import Missing, to_document
 from ragcli.loading.numbers import loads_whole
 from ragcli.loading.source import HEAD, Source
@@ -38,25 +37,11 @@ def _utf8(source: Source, stream: Iterable[bytes]) -> Iterable[bytes]:
         return stream
     if not sure:
         source.lose(f"its encoding is a guess ({codec}): too little text to be sure. Pass --encoding.")
-    return _recoded(source, stream, codec)
 
+    def lost(places: int) -> None:
+        source.lose(f"{places} places could not be decoded as {codec}; U+FFFD stands there. Pass --encoding.")
 
-def _recoded(source: Source, stream: Iterable[bytes], codec: str) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(codec)("replace")
-    rest, lost, first = "", 0, True
-    for block in stream:
-        text = decoder.decode(block)
-        if first and text:
-            text, first = text.removeprefix("\ufeff"), False
-        lost += text.count("\ufffd")
-        *whole, rest = (rest + text).split("\n")
-        for line in whole:
-            yield line.encode("utf-8", "replace") + b"\n"
-    rest += decoder.decode(b"", True)
-    if rest:
-        yield rest.encode("utf-8", "replace")
-    if lost:
-        source.lose(f"{lost} places could not be decoded as {codec}; U+FFFD stands there. Pass --encoding.")
+    return recoded(stream, codec, lost)
 
 
 def documents(source: Source, lines: Iterable[bytes], *, format: str) -> Iterator[Document]:
