@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from ragcli import __version__
-from ragcli.cli import ask, chat, completion, diagnose, download, embed, eval, gpu_check, load, query, questions, split
+from ragcli.cli import (
+    ask,
+    chat,
+    completion,
+    diagnose,
+    download,
+    embed,
+    eval,
+    finetune,
+    gpu_check,
+    load,
+    query,
+    questions,
+    split,
+)
 
 app = typer.Typer(
     name="ragcli",
@@ -52,4 +66,5 @@ app.command("chat")(chat.chat)
 app.command("eval")(eval.eval_)
 app.command("diagnose")(diagnose.diagnose)
 app.command("questions")(questions.questions)
+app.command("finetune")(finetune.finetune)
 app.command("completion", hidden=True)(completion.completion)

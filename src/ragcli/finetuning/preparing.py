@@ -43,6 +43,9 @@ class Request:
         machine: what the run has.
         mine: adds hard negatives to pairs.
         mined_from: what ``mine`` searches, for the key.
+        guard: what may be forgotten is measured.
+        probe: database and table from which retrieval is measured before and after.
+        command: the command line, word by word, for the card.
     """
 
     wish: Settings
@@ -52,6 +55,9 @@ class Request:
     machine: Machine
     mine: Mine | None = None
     mined_from: str = ""
+    guard: bool = True
+    probe: tuple[str, str] | None = None
+    command: tuple[str, ...] = ()
 
     def hashes(self) -> Json:
         """Return what tells the data: path, weight and hash of each source."""
@@ -108,7 +114,7 @@ def prepare(request: Request, work: Path, on_bad: OnBad | None = None) -> Prepar
     if not written.rows:
         raise UsageError("no row of the data can be trained on.", hint=_none(written))
     made = _plan(request, wish, written)
-    record = _cut(recipe, made, work, written, statistics, bool(request.evaluation))
+    record = _cut(made, work, written, statistics.record(), bool(request.evaluation))
     settings = steps_between(made.settings, made.steps)
     extra: Json = {
         "statistics": record,
@@ -222,30 +228,27 @@ def _plan(request: Request, wish: Settings, written: prepared.Written) -> Plan:
     return plan(wish, data, request.machine, model, most)
 
 
-def _cut(recipe: Recipe, made: Plan, work: Path, written: prepared.Written, statistics: Any, evaluates: bool) -> Json:
-    """Cut and pack the rows as planned; return the statistics."""
+def _cut(made: Plan, work: Path, written: prepared.Written, record: Json, evaluates: bool) -> Json:
+    """Cut and pack the rows as planned; return the statistics with what that lost."""
     from ragcli.finetuning.recipes.chat import cut
 
     settings = made.settings
-    record: Json = statistics.record()
+    length = settings.length
     names = [prepared.TRAIN, *([prepared.EVALUATION] if evaluates else [])]
-    if (settings.task == "chat" and not settings.packing) or settings.task == "chat":
-        if written.longest > settings.length:
-            for name in names:
-                done = prepared.recut(work, name, lambda row: cut(row, settings.length))
-                if name == prepared.TRAIN:
-                    record = _recounted(record, settings.length, done)
-                    if not done.rows:
-                        raise UsageError(
-                            f"nothing is left to learn from in rows of {settings.length} tokens.",
-                            hint="Give a larger --length.",
-                        )
-    elif settings.task == "preference":
-        over = written.longest > settings.length
-        record["cut"] = {**record["cut"], "length": settings.length, "longest": written.longest if over else None}
+    if settings.task == "chat" and written.longest > length:
+        for name in names:
+            done = prepared.recut(work, name, lambda row: cut(row, length))
+            if not done.rows:
+                raise UsageError(
+                    f"nothing is left to learn from in rows of {length} tokens.", hint="Give a larger --length."
+                )
+            if name == prepared.TRAIN:
+                record = _recounted(record, length, done)
+    else:
+        record["cut"] = {**record["cut"], "length": length}
     if settings.packing:
         for name in names:
-            sequences = prepared.pack(work, name, settings.length, "bfd_split" if settings.task == "text" else "bfd")
+            sequences = prepared.pack(work, name, length, "bfd_split" if settings.task == "text" else "bfd")
             if name == prepared.TRAIN:
                 record["sequences"] = sequences
     return record

@@ -1,0 +1,216 @@
+"""The run behind ``ragcli finetune``: sources and devices are opened, records are shown, the exit code is found."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragcli.cli.streams import note, output, show_log, stdin
+from ragcli.errors import GATE, INTERRUPTED, OK, PARTIAL, InputError, MissingExtraError, UsageError
+from ragcli.finetuning.settings import Settings
+from ragcli.jsonl import OnBad, dumps
+from ragcli.records import Json
+
+if TYPE_CHECKING:
+    from ragcli.finetuning.data.rows import PairRow
+    from ragcli.finetuning.data.sources import Source
+    from ragcli.finetuning.preparing import Mine, Prepared, Request
+
+_SHOWN_BAD = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The options of a run beside its settings."""
+
+    wish: Settings
+    data: list[str]
+    evaluation: list[str]
+    gpus: str | None
+    mine_from: str | None
+    negatives: int
+    probe: str | None
+    db: str
+    strict: bool
+    guard: bool
+    overwrite: bool
+    skip_bad: bool
+    quiet: bool
+    as_table: bool
+
+    def run(self, *, dry_run: bool, show_example: bool) -> int:
+        """Do it; return the exit code."""
+        from ragcli.finetuning.data.sources import STDIN, parse
+
+        sources = parse(self.data)
+        evaluation = parse(self.evaluation, evaluation=True)
+        self._check()
+        show_log("finetune")
+        from ragcli.finetuning import job, stage
+
+        is_trial = dry_run or show_example
+        folder = Path(self.wish.output) if not is_trial else Path(tempfile.mkdtemp(prefix="ragcli-finetune-"))
+        if self.overwrite and not is_trial:
+            stage.clear(folder)
+        work = folder / job.WORK
+        with contextlib.ExitStack() as stack:
+            if is_trial:
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            _make(work)
+            from ragcli.finetuning.data.sources import ready
+
+            wants_stdin = any(one.path == STDIN for one in (*sources, *evaluation))
+            is_kept = any(work.glob("*.input")) and (sys.stdin is None or sys.stdin.isatty())
+            given = stdin("rows of training data") if wants_stdin and not is_kept else None
+            request = self._request(ready(sources, work, given), ready(evaluation, work, given))
+            bad = _Bad() if self.skip_bad else None
+            code = self._begin(request, work, bad, dry_run=dry_run, show_example=show_example)
+        if bad is not None and bad.count:
+            bad.summary()
+            return code or PARTIAL
+        return code
+
+    def _check(self) -> None:
+        """Refuse what cannot be, before anything is read."""
+        from importlib.util import find_spec
+
+        if find_spec("trl") is None or find_spec("torch") is None:
+            raise MissingExtraError("ragcli finetune", "finetune")
+        if self.wish.method == "qlora" and find_spec("bitsandbytes") is None:
+            raise MissingExtraError("--method qlora", "quantize")
+        for one in self.wish.report_to:
+            if find_spec(one) is None:
+                raise UsageError(f"--report-to {one} needs the package {one}.", hint=f"pip install {one}")
+        if self.wish.merge and self.wish.method == "full":
+            raise UsageError("--merge is for adapters; --method full writes a whole model as it is.")
+
+    def _request(self, sources: list[Source], evaluation: list[Source]) -> Request:
+        from ragcli.finetuning.data.reading import detect_task
+        from ragcli.finetuning.machine import machine_of
+        from ragcli.finetuning.preparing import Request
+        from ragcli.hardware.devices import devices
+        from ragcli.models.folder import resolve
+
+        wish = self.wish
+        if wish.task == "auto":
+            wish = replace(wish, task=detect_task(sources))
+        if self.mine_from is not None and wish.task not in ("embedding", "reranker"):
+            raise UsageError(f"--mine-from is for --task embedding and reranker, and the task is {wish.task}.")
+        base = resolve(wish.model)
+        from ragcli.finetuning.launch import processes_for
+
+        processes = processes_for(self.gpus or "1", wish.device)
+        machine = machine_of(devices(), wish.device, processes, wish.precision)
+        return Request(
+            wish=replace(wish, processes=processes),
+            sources=sources,
+            evaluation=evaluation,
+            base=base,
+            machine=machine,
+            mine=self._mine() if self.mine_from is not None else None,
+            mined_from=f"{self.db}/{self.mine_from}:{self.negatives}" if self.mine_from is not None else "",
+            guard=self.guard,
+            probe=None if self.probe is None else (self.db, self.probe),
+            command=("ragcli", *sys.argv[1:]),
+        )
+
+    def _mine(self) -> Mine:
+        from ragcli.cli.options import Device, SearchMode
+        from ragcli.cli.searching import SearchSettings, open_search
+        from ragcli.finetuning.data.mining import mine
+
+        assert self.mine_from is not None
+        find = open_search(
+            SearchSettings(
+                db=self.db,
+                table=self.mine_from,
+                model=None,
+                device=Device(self.wish.device),
+                mode=SearchMode.vector,
+                k=50,
+                where=None,
+                expand=0,
+                rerank=None,
+            )
+        )
+        negatives = self.negatives
+
+        def mined(rows: Iterable[PairRow]) -> Iterator[PairRow]:
+            return mine(rows, find, negatives=negatives)
+
+        return mined
+
+    def _begin(self, request: Request, work: Path, bad: OnBad | None, *, dry_run: bool, show_example: bool) -> int:
+        from ragcli.finetuning import stage
+        from ragcli.finetuning.preparing import prepare
+
+        if not (dry_run or show_example):
+            done = stage.finished(Path(self.wish.output), request.key())
+            if done is not None:
+                return self._show_done(done)
+        prepared = prepare(request, work, bad)
+        if show_example:
+            return self._show_example(prepared)
+        from ragcli.cli.display_finetune import View
+
+        with output() as out:
+            view = View(quiet=self.quiet, as_table=self.as_table, out=out)
+            view.prepared(prepared)
+            if dry_run:
+                return OK
+            with view:
+                outcome = stage.finetune(request, view.record, prepared=prepared)
+            if outcome.record is None:
+                note(f"ragcli finetune: stopped after step {outcome.step}, which is saved; the same command goes on.")
+                return INTERRUPTED
+            view.done(outcome.record)
+        return GATE if outcome.flagged and self.strict else OK
+
+    def _show_done(self, record: Json) -> int:
+        note(f"ragcli finetune: {self.wish.output} is finished already; --overwrite trains again.")
+        if not self.as_table:
+            with output() as out:
+                out.line(dumps(record))
+        flagged = bool((record.get("guard") or {}).get("failed"))
+        return GATE if flagged and self.strict else OK
+
+    def _show_example(self, prepared: Prepared) -> int:
+        from ragcli.cli.display_finetune import example_record, show_example
+
+        with output() as out:
+            if self.as_table:
+                show_example(prepared.job)
+            else:
+                out.line(dumps(example_record(prepared.job)))
+        return OK
+
+
+def _make(work: Path) -> None:
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{work.parent} cannot be written: {error.strerror}.") from error
+
+
+class _Bad:
+    """Names bad rows on stderr, the first of them one by one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, error: InputError) -> None:
+        """Name one."""
+        self.count += 1
+        if self.count <= _SHOWN_BAD:
+            note(f"ragcli finetune: {error.message}")
+
+    def summary(self) -> None:
+        """Say how many there were."""
+        more = f", {self.count - _SHOWN_BAD} of them not shown" if self.count > _SHOWN_BAD else ""
+        note(f"ragcli finetune: {self.count} bad rows were left out{more}.")

@@ -1,0 +1,181 @@
+"""A whole run: prepare, train, go on where the memory was not enough, check what was forgotten, write the model.
+
+Run again, it goes on from the last whole checkpoint; when all is done it does nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ragcli.errors import ModelError, UsageError
+from ragcli.finetuning import checkpoints, job, recording
+from ragcli.finetuning.finishing import MANIFEST, finish
+from ragcli.finetuning.planning import LANGUAGE
+from ragcli.finetuning.preparing import Prepared, Request, prepare
+from ragcli.finetuning.recipe import Job
+from ragcli.finetuning.stopping import Stop
+from ragcli.finetuning.training import OutOfMemoryError, Say, train
+from ragcli.jsonl import OnBad, loads
+from ragcli.records import Json
+
+_SPARE = 1.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended.
+
+    Args:
+        record: the last record: what was made; None where it was stopped before.
+        step: where it was stopped.
+        flagged: the guard found that too much was forgotten.
+    """
+
+    record: Json | None
+    step: int = 0
+    flagged: bool = False
+
+
+def finetune(request: Request, say: Say, *, on_bad: OnBad | None = None, prepared: Prepared | None = None) -> Outcome:
+    """Train a model, and write it to the request's output.
+
+    Args:
+        request: what the user asks for.
+        say: takes the records.
+        on_bad: takes the errors of bad rows, which then do not end it.
+        prepared: from `prepare`, where that was called already.
+
+    Raises:
+        RagcliError: what is wrong, in a sentence.
+    """
+    output = Path(request.wish.output)
+    done = finished(output, request.key())
+    if done is not None:
+        return Outcome(record=done)
+    work = output / job.WORK
+    made = prepared or prepare(request, work, on_bad)
+    _check_room(made.job)
+    with recording.followed(work, say):
+        ended = (work / job.TRAINED).is_dir() or _train(work)
+        if not ended:
+            kept = checkpoints.last(work / job.CHECKPOINTS)
+            return Outcome(record=None, step=checkpoints.step_of(kept) if kept is not None else 0)
+        flagged = finish(job.load(work), request, output)
+    record = finished(output, request.key())
+    assert record is not None
+    return Outcome(record=record, flagged=flagged)
+
+
+def finished(output: Path, key: str) -> Json | None:
+    """Return the record of a finished run of the same key in a folder.
+
+    Raises:
+        UsageError: the folder holds something else.
+    """
+    if not output.exists():
+        return None
+    if not output.is_dir():
+        raise UsageError(f"{output} is a file; -o is a folder.", hint="Give a folder that is not there yet.")
+    try:
+        told = loads((output / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        told = None
+    if isinstance(told, dict):
+        if told.get("key") == key:
+            return {**told["result"], "finished": True}
+        raise UsageError(
+            f"{output} holds a model that was made with other data or settings.",
+            hint="Give another -o, or --overwrite to replace it.",
+        )
+    if (output / job.WORK).is_dir():  # under way
+        return None
+    others = [one.name for one in output.iterdir()]
+    if others:
+        raise UsageError(
+            f"{output} is not empty: it holds {', '.join(sorted(others)[:3])}.",
+            hint="Give a folder that is not there yet, or --overwrite to replace it.",
+        )
+    return None
+
+
+def _train(work: Path) -> bool:
+    """Train in as many processes as the job has, with smaller passes where the memory is not enough."""
+    say = recording.append(work)
+    stop = Stop()
+    while True:
+        this = job.load(work)
+        try:
+            return train(work, say, stop)
+        except OutOfMemoryError as error:
+            micro = this.settings.micro_batch
+            if micro == 1:
+                raise ModelError(
+                    f"not even one row of {this.settings.length} tokens fits the memory.", hint=_smaller(this)
+                ) from error
+            smaller = job.with_batch(this, max(1, micro // 2))
+            job.save(smaller)
+            say(
+                {
+                    "type": "out_of_memory",
+                    "step": _step(work),
+                    "micro_batch": smaller.settings.micro_batch,
+                    "accumulation": smaller.settings.accumulation,
+                    "message": f"the memory was not enough for {micro} rows at once; it goes on with"
+                    f" {smaller.settings.micro_batch} at once and {smaller.settings.accumulation} passes a step",
+                }
+            )
+
+
+def _step(work: Path) -> int:
+    kept = checkpoints.last(work / job.CHECKPOINTS)
+    return checkpoints.step_of(kept) if kept is not None else 0
+
+
+def _smaller(this: Job) -> str:
+    settings = this.settings
+    ways = [] if settings.checkpointing else ["--checkpointing"]
+    ways += ["--method lora"] if settings.method == "full" else []
+    ways += ["--method qlora"] if settings.method == "lora" and settings.task in LANGUAGE else []
+    ways += [f"--length {settings.length // 2}"] if settings.length > 64 else []
+    return f"Try {', '.join(ways)}; ragcli gpu-check shows what fits."
+
+
+def _check_room(this: Job) -> None:
+    """Refuse a run for whose checkpoints and model the disk has no room.
+
+    Raises:
+        ModelError: it has none.
+    """
+    weights = checkpoints.size(this.base.path)
+    settings = this.settings
+    trained = weights if settings.method == "full" else max(1 << 20, weights // 50)
+    wanted = trained * 3 * (settings.keep + 1) + (weights if settings.merge else trained)
+    free = checkpoints.free(this.work)
+    have = sum(checkpoints.size(one) for one in checkpoints.checkpoints(this.work / job.CHECKPOINTS))
+    if free + have < wanted * _SPARE:
+        raise ModelError(
+            f"the run needs about {wanted / 2**30:.1f} GiB for {settings.keep + 1} checkpoints and the model, and"
+            f" {free / 2**30:.1f} GiB are free in {this.work.parent}.",
+            hint="Give an -o on another disk, or --keep 1.",
+        )
+
+
+def clear(output: Path) -> None:
+    """Remove what a folder of ours holds: a model that was tuned, or a run under way.
+
+    Raises:
+        UsageError: it holds something that no run of ours wrote.
+    """
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise UsageError(f"{output} is a file; -o is a folder.", hint="Give a folder that is not there yet.")
+    ours = (output / MANIFEST).is_file() or (output / job.WORK).is_dir() or not any(output.iterdir())
+    if not ours:
+        raise UsageError(
+            f"{output} holds what ragcli finetune did not write, so that it is not replaced.",
+            hint="Remove it yourself, or give another -o.",
+        )
+    shutil.rmtree(output)
