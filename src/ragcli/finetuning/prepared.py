@@ -21,7 +21,7 @@ TRAIN, EVALUATION = "train", "evaluation"
 
 @dataclass(slots=True)
 class Written:
-    """What was written: rows, those of which nothing was left to learn, tokens, the longest row, tokens cut."""
+    """What was written: rows, those of which nothing was left to learn, tokens, the longest row, what was cut, tokens that are learnt."""
 
     rows: int = 0
     empty: int = 0
@@ -29,6 +29,7 @@ class Written:
     longest: int = 0
     cut_rows: int = 0
     cut_tokens: int = 0
+    trained: int = 0
     empty_places: list[str] = field(default_factory=list)
 
 
@@ -68,6 +69,7 @@ def write(rows: Iterable[Json], work: Path, name: str, on_row: Callable[[Json], 
             places.write(row["place"].replace("\n", " ") + "\n")
             done.rows += 1
             done.tokens += row[LENGTH]
+            done.trained += sum(label >= 0 for label in row.get("labels", ()))
             done.longest = max(done.longest, row[LENGTH])
     return done
 

@@ -257,7 +257,7 @@ def _cut(made: Plan, work: Path, written: prepared.Written, record: Json, evalua
 def _recounted(record: Json, length: int, done: prepared.Written) -> Json:
     """Return the statistics with what was lost at the length that was chosen."""
     record["cut"] = {"length": length, "rows": done.cut_rows}
-    record["tokens"] = {**record["tokens"], "cut": done.cut_tokens}
+    record["tokens"] = {**record["tokens"], "cut": done.cut_tokens, "trained": done.trained}
     rows = record["rows"]
     record["rows"] = {**rows, "empty_after_cut": done.empty}
     return record

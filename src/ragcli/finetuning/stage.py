@@ -9,14 +9,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ragcli.errors import ModelError, UsageError
+from ragcli.errors import ModelError, OutOfMemoryError, UsageError
 from ragcli.finetuning import checkpoints, job, recording
 from ragcli.finetuning.finishing import MANIFEST, finish
 from ragcli.finetuning.planning import LANGUAGE
 from ragcli.finetuning.preparing import Prepared, Request, prepare
 from ragcli.finetuning.recipe import Job
 from ragcli.finetuning.stopping import Stop
-from ragcli.finetuning.training import OutOfMemoryError, Say, train
+from ragcli.finetuning.training import Say, train
 from ragcli.jsonl import OnBad, loads
 from ragcli.records import Json
 

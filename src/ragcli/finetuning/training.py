@@ -15,7 +15,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from ragcli.errors import RagcliError
+from ragcli.errors import OutOfMemoryError
 from ragcli.finetuning import checkpoints, job, prepared
 from ragcli.finetuning.recipe import Job
 from ragcli.finetuning.recipes import recipe_of
@@ -25,10 +25,6 @@ from ragcli.finetuning.trainer import Watch
 from ragcli.records import Json
 
 Say = Callable[[Json], None]
-
-
-class OutOfMemoryError(RagcliError):
-    """The memory of the device was not enough for a pass; the run can begin again with smaller ones."""
 
 
 def train(work: Path, say: Say, stop: Stop) -> bool:
