@@ -21,7 +21,7 @@ from conftest import DATA, environment, jsonl, run
 from ragcli.answering.refusing import is_refusal, refusal
 from ragcli.errors import InputError, UsageError
 from ragcli.finetuning.data.files import PIECE
-from ragcli.finetuning.data.forms import form_of, rows_of
+from ragcli.finetuning.data.forms import FORMS, form_of, rows_of
 from ragcli.finetuning.data.reading import detect_task, read_rows
 from ragcli.finetuning.data.rows import TASKS, ChatRow, PairRow, Place, PreferenceRow, Row, RowError, ScoredRow, TextRow
 from ragcli.finetuning.data.sources import Source, parse, ready
@@ -604,6 +604,8 @@ def test_sources_as_people_name_them(tmp_path):
         "missing=2": "there is no file or folder missing=2",
         "https://hf.co/x": "is an address", "tatsu-lab/alpaca": "there is no file or folder",
         str(tmp_path): "is a folder with files of data",
+        "a\0b": "there is no file or folder",
+        "a\ud800b": "there is no file or folder",
     }.items():  # fmt: skip
         with pytest.raises(UsageError) as raised:
             parse([value])
@@ -784,3 +786,20 @@ def test_a_large_file_is_not_held(tmp_path):
     )
     count, megabytes = map(int, done.stdout.split())
     assert count == 300_000_000 // len(line) + 60_000_000 // len(line) + 1 and megabytes < 100
+
+
+def test_the_rows_of_the_documentation_are_what_it_says():
+    said: dict[str, int] = {}
+    form, inside = "", False
+    for line in (DATA.parent.parent / "docs" / "finetune-data.md").read_text().split("\n"):
+        if line.startswith("###"):
+            form = line.removeprefix("### ")
+        elif line.startswith("```"):
+            inside = line == "```json"
+        elif inside:
+            value = json.loads(line)
+            assert form_of(value).name == form, line
+            for task in form_of(value).tasks:
+                assert rows_of(value, task, Place("docs", 1)), line
+            said[form] = said.get(form, 0) + 1
+    assert set(said) == {form.name for _, form in FORMS}

@@ -70,7 +70,7 @@ def form_of(value: Json) -> Form:
         raise RowError(f"a record of type {given!r} is no training data", "form", hint=_RECORDS[given] or MEND)
     if isinstance(given, str) and given in _TEXTS:
         return _TEXT
-    for matches, form in _FORMS:
+    for matches, form in FORMS:
         if matches(value):
             is_asked = (
                 form is _CASE and not _has(value, "context") and any(value.get(key) for key in ("answers", "answer"))
@@ -134,7 +134,8 @@ def _has(value: Json, *keys: str) -> bool:
 _CASE = Form("case", ("embedding", "reranker", "chat"), case_rows)
 _ASKED = Form("case", ("chat",), case_rows)
 _TEXT = Form("text", ("text",), _text_rows)
-_FORMS: tuple[tuple[Callable[[Json], bool], Form], ...] = (
+# What tells a form, and the form; the first that fits is taken.
+FORMS: tuple[tuple[Callable[[Json], bool], Form], ...] = (
     (is_case, _CASE),
     (
         lambda row: _has(row, "chosen", "rejected", "rejected_response"),

@@ -98,13 +98,13 @@ def parse(values: Sequence[str], *, evaluation: bool = False) -> list[Source]:
     for value in values:
         path, weight = _split(value, option)
         source = Source(path, weight, evaluation=evaluation)
+        if path != STDIN:
+            _check(source, option)
         key = path if path == STDIN else str(Path(path).resolve())
         if key in seen:
             what = "stdin (-)" if path == STDIN else path
             raise UsageError(f"{option} names {what} twice.", hint=f"To see its rows twice, write {option} {path}=2.")
         seen.add(key)
-        if path != STDIN:
-            _check(source, option)
         out.append(source)
     return out
 
