@@ -64,7 +64,8 @@ class Encoder:
         Raises:
             InputError: the template does not take it.
         """
-        turns = [at for at, message in enumerate(row.messages) if message["role"] == "assistant"]
+        said = [at for at, message in enumerate(row.messages) if message["role"] == "assistant"]
+        turns = [at for at in said if at not in row.masked]
         if not turns:
             raise InputError(f"{row.place}: the assistant says nothing in it, so that there is nothing to learn.")
         messages = row.messages[: turns[-1] + 1]

@@ -21,7 +21,18 @@ TRAIN, EVALUATION = "train", "evaluation"
 
 @dataclass(slots=True)
 class Written:
-    """What was written: rows, those of which nothing was left to learn, tokens, the longest row, what was cut, tokens that are learnt."""
+    """What was written.
+
+    Args:
+        rows: that are trained on.
+        empty: rows of which nothing was left to learn.
+        tokens: of the rows.
+        longest: tokens of the longest row.
+        cut_rows: rows that lost tokens.
+        cut_tokens: tokens that were lost.
+        trained: tokens that are learnt.
+        empty_places: where the first empty rows stand.
+    """
 
     rows: int = 0
     empty: int = 0

@@ -16,7 +16,7 @@ from ragcli.finetuning.planning import LANGUAGE
 from ragcli.finetuning.preparing import Prepared, Request, prepare
 from ragcli.finetuning.recipe import Job
 from ragcli.finetuning.stopping import Stop
-from ragcli.finetuning.training import Say, train
+from ragcli.finetuning.training import Say, quiet, train
 from ragcli.jsonl import OnBad, loads
 from ragcli.records import Json
 
@@ -62,7 +62,8 @@ def finetune(request: Request, say: Say, *, on_bad: OnBad | None = None, prepare
         if not ended:
             kept = checkpoints.last(work / job.CHECKPOINTS)
             return Outcome(record=None, step=checkpoints.step_of(kept) if kept is not None else 0)
-        flagged = finish(job.load(work), request, output)
+        with quiet(work):
+            flagged = finish(job.load(work), request, output)
     record = finished(output, request.key())
     assert record is not None
     return Outcome(record=record, flagged=flagged)

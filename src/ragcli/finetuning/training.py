@@ -41,7 +41,7 @@ def train(work: Path, say: Say, stop: Stop) -> bool:
         ModelError: the base cannot be loaded.
     """
     this = job.load(work)
-    with _quiet(work), stop.listening():
+    with quiet(work), stop.listening():
         return _train(this, say, stop)
 
 
@@ -182,7 +182,7 @@ def _empty_cache() -> None:
 
 
 @contextmanager
-def _quiet(work: Path) -> Iterator[None]:
+def quiet(work: Path) -> Iterator[None]:
     """Send what the libraries print and warn of to a file of the run."""
     import datasets
     import transformers
@@ -190,6 +190,7 @@ def _quiet(work: Path) -> Iterator[None]:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it advises packages
     handler = logging.FileHandler(work / "log.txt", encoding="utf-8")
     root = logging.getLogger("py.warnings")
     logging.captureWarnings(True)
