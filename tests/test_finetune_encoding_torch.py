@@ -11,14 +11,13 @@ import pytest
 pytest.importorskip("transformers")
 pytest.importorskip("trl")
 
-from test_llms_transformers import CHATML, QWEN, tokenizer
-
 from conftest import DATA
 from ragcli.errors import InputError
 from ragcli.finetuning.data.rows import ChatRow, Place, PreferenceRow
 from ragcli.finetuning.encoding import IGNORED, Encoder, ends_of
 from ragcli.llms.chat_template import ChatTemplate
 from ragcli.models import resolve
+from test_llms_transformers import CHATML, QWEN, tokenizer
 
 NAME = "builtin/smollm2-135m-instruct-safetensors"
 PLACE = Place("train.jsonl", 7)
@@ -78,8 +77,7 @@ def test_what_stands_before_an_answer_is_what_ask_sends(folder, template):
         assert len(row.ids) == len(row.labels)
         assert all(label in (IGNORED, token) for token, label in zip(row.ids, row.labels, strict=True))
         starts = [at for at in range(len(row.ids)) if row.labels[at] != IGNORED and row.labels[at - 1] == IGNORED]
-        for start in starts:
-            learnt.append((row.ids[:start], row.ids[start:]))
+        learnt += [(row.ids[:start], row.ids[start:]) for start in starts]
     assert [before for before, _ in learnt] == asked
     answers = [made.decode([label for label in row.labels if label != IGNORED]) for row in rows]
     said = "".join(answers)

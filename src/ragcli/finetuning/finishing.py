@@ -23,6 +23,7 @@ MANIFEST = "finetune.json"
 RECORDS = "training.jsonl"
 CARD, CHART = "README.md", "loss.png"
 _MODEL = "model"
+_TOLD = ("steps", "epochs", "first_loss", "last_loss", "best_step", "seconds")  # of the record of what was trained
 
 
 def finish(this: Job, request: Request, output: Path) -> bool:
@@ -123,7 +124,11 @@ def _result(this: Job, output: Path, folder: Path, verdict: Json | None) -> Json
     form = "adapter" if (folder / "adapter_config.json").is_file() else "model"
     result: Json = {"type": "finetuned", "output": str(output), "task": this.settings.task, "form": form}
     result |= {"method": this.settings.method, "model": this.settings.model}
-    result |= {key: trained[key] for key in ("steps", "epochs", "first_loss", "last_loss", "seconds") if key in trained}
+    result |= {
+        key: trained[key]
+        for key in ("steps", "epochs", "first_loss", "last_loss", "best_step", "seconds")
+        if key in trained
+    }
     if evaluations:
         result["evaluation_loss"] = evaluations[-1]
     if verdict is not None:

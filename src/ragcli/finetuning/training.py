@@ -89,7 +89,7 @@ def rescue(trainer: Any, folder: Path) -> None:
 
 
 def _trainer(this: Job, say: Say, stop: Stop) -> Any:
-    from transformers import PrinterCallback
+    from transformers import EarlyStoppingCallback, PrinterCallback
 
     settings = this.settings
     recipe = recipe_of(settings.task)
@@ -105,6 +105,8 @@ def _trainer(this: Job, say: Say, stop: Stop) -> Any:
     )
     trainer = recipe.trainer(this, model, train_rows, evaluation, arguments(this, evaluation is not None), watch)
     trainer.remove_callback(PrinterCallback)  # it prints to stdout
+    if settings.patience and evaluation is not None:
+        trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=settings.patience))
     return trainer
 
 
@@ -142,7 +144,8 @@ def arguments(this: Job, has_evaluation: bool) -> dict[str, Any]:
     }
     if has_evaluation:
         told |= {"eval_strategy": "steps", "eval_steps": settings.eval_steps or every}
-        if settings.patience:
+        if settings.patience:  # a checkpoint with each evaluation, so that the best one is there
+            told["save_steps"] = told["eval_steps"]
             told |= {"load_best_model_at_end": True, "metric_for_best_model": "loss", "greater_is_better": False}
     return told
 
@@ -169,6 +172,7 @@ def _write(this: Job, trainer: Any, say: Say) -> None:
                 "epochs": round(trainer.state.epoch or 0.0, 4),
                 "first_loss": losses[0] if losses else None,
                 "last_loss": losses[-1] if losses else None,
+                **({"best_step": trainer.state.best_global_step} if trainer.args.load_best_model_at_end else {}),
             }
         )
     trainer.accelerator.wait_for_everyone()
