@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -28,18 +29,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_chat_model(tmp_path_factory.mktemp("base") / "tiny")
 
 
+def talk(question: str, answer: str) -> dict:
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+
+
 def rows(count: int, start: int = 0) -> bytes:
-    return jsonl(
-        *(
-            {
-                "messages": [
-                    {"role": "user", "content": f"第{n}题：{n}+1?"},
-                    {"role": "assistant", "content": f"{n + 1}。"},
-                ]
-            }
-            for n in range(start, start + count)
-        )
-    )
+    return jsonl(*(talk(f"第{n}题：{n}+1?", f"{n + 1}。") for n in range(start, start + count)))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +115,6 @@ def test_a_kill_at_any_moment_loses_nothing_but_steps(base, data, tmp_path):
     whole = finetune(*common, "-o", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr.decode()
     out = tmp_path / "killed"
-    seen: dict[int, float] = {}
     for until in (6, 10):
         process = subprocess.Popen(
             [RAGCLI, "finetune", *map(str, common), "-o", out], stdout=subprocess.PIPE, env=environment(**ONE)
@@ -128,10 +122,8 @@ def test_a_kill_at_any_moment_loses_nothing_but_steps(base, data, tmp_path):
         assert process.stdout is not None
         for line in process.stdout:
             record = json.loads(line)
-            if record["type"] == "step":
-                seen[record["step"]] = record["loss"]
-                if record["step"] >= until:
-                    break
+            if record["type"] == "step" and record["step"] >= until:
+                break
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
@@ -139,8 +131,7 @@ def test_a_kill_at_any_moment_loses_nothing_but_steps(base, data, tmp_path):
     last = finetune(*common, "-o", out)
     assert last.returncode == 0, last.stderr.decode()
     assert of_type(last.stdout, "resumed")[0]["step"] in (8, 12)
-    seen |= losses(last.stdout)
-    expected = losses(whole.stdout)
+    seen, expected = losses((out / "training.jsonl").read_bytes()), losses(whole.stdout)
     assert seen.keys() == expected.keys()
     assert all(abs(seen[step] - expected[step]) < 1e-5 for step in expected)
 
@@ -197,7 +188,8 @@ def test_a_loss_that_is_no_number_names_step_and_rows(base, tmp_path):
     folder = tmp_path / "poisoned"
     shutil.copytree(base, folder)
     weights = load_file(folder / "model.safetensors")
-    token = AutoTokenizer.from_pretrained(folder)("€", add_special_tokens=False)["input_ids"][-1]
+    encode = AutoTokenizer.from_pretrained(folder).encode
+    token = (set(encode("10 €?", add_special_tokens=False)) - set(encode(rows(40).decode()))).pop()
     weights["model.embed_tokens.weight"][token] = torch.nan
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     data = tmp_path / "rows.jsonl"
@@ -221,12 +213,10 @@ def test_memory_that_is_not_enough_halves_the_passes(base, data, tmp_path):
         "import resource, sys; from ragcli.cli import main; import torch, trl, peft, datasets;"
         " from trl import SFTTrainer; import os;"
         " used = int(open('/proc/self/statm').read().split()[0]) * 4096;"
-        " resource.setrlimit(resource.RLIMIT_AS, (used + LIMIT, used + LIMIT)); main()"
+        " resource.setrlimit(resource.RLIMIT_AS, (used + MORE, used + MORE)); main()"
     )
-    import sys
-
     done = subprocess.run(
-        [sys.executable, "-c", script.replace("LIMIT", str(1800 << 20)), "finetune", *map(str, (*common, *more)),
+        [sys.executable, "-c", script.replace("MORE", str(1800 << 20)), "finetune", *map(str, (*common, *more)),
          "-o", str(tmp_path / "out")],
         capture_output=True, env=environment(**ONE), timeout=280,
     )  # fmt: skip
@@ -325,6 +315,7 @@ def test_preferences_are_trained_with_a_reference(base, tmp_path):
     assert abs(steps[1] - 0.6931) < 1e-3 and steps[max(steps)] < 0.6
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers, about a name of its own
 def test_a_merged_model_is_one_folder(base, data, tmp_path):
     import torch
     from peft import PeftModel

@@ -62,6 +62,8 @@ class Run:
         with contextlib.ExitStack() as stack:
             if is_trial:
                 stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            elif not work.exists():
+                stack.callback(_remove_unused, folder, work, folder.exists())
             _make(work)
             from ragcli.finetuning.data.sources import ready
 
@@ -191,7 +193,19 @@ class Run:
         return OK
 
 
+def _remove_unused(folder: Path, work: Path, was_there: bool) -> None:
+    """Remove the work folder where nothing was prepared in it, and the output's where it was not there before."""
+    from ragcli.finetuning.preparing import is_prepared
+
+    if work.is_dir() and not is_prepared(work):
+        shutil.rmtree(work, ignore_errors=True)
+        if not was_there and not any(folder.iterdir()):
+            folder.rmdir()
+
+
 def _make(work: Path) -> None:
+    if work.parent.is_file():
+        raise UsageError(f"{work.parent} is a file; -o is a folder.", hint="Give a folder that is not there yet.")
     try:
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -129,6 +129,11 @@ def prepare(request: Request, work: Path, on_bad: OnBad | None = None) -> Prepar
     return Prepared(job=this, statistics=record, warnings=extra["warnings"], plan=extra["plan"])
 
 
+def is_prepared(work: Path) -> bool:
+    """Whether a folder holds a run whose data are prepared."""
+    return (work / _KEY).is_file()
+
+
 def earlier(request: Request, work: Path) -> Prepared | None:
     """Return what an earlier run of the same request prepared.
 
