@@ -71,7 +71,8 @@ def measure(
         tokenizer: of the model.
         rows: evaluation data as tokens (``input_ids``, ``labels``); a sample of at most `ROWS` is taken.
         languages: of the general texts.
-        seconds: the time for all of it; on a slow machine fewer texts are measured. None for all texts.
+        seconds: the time for all of it; on a slow machine fewer texts are measured. None for all texts,
+            and where processes share the model.
         counts: how many of each were measured before: the same are measured now, whatever time it takes.
         adapter: False for the base of a model of PEFT.
     """
@@ -80,7 +81,7 @@ def measure(
     sample: list[Mapping[str, Any]] = []
     if rows is not None and len(rows):
         places = random.Random(0).sample(range(len(rows)), min(ROWS, len(rows)))
-        sample = [row for row in (rows[at] for at in places) if any(label >= 0 for label in row["labels"][1:])]
+        sample = [row for row in (rows[at] for at in places) if _predicts(row)]
     found: dict[str, Perplexity] = {}
     names = [*(["perplexity"] if sample else []), *(f"general_perplexity_{one}" for one in languages)]
     for at, name in enumerate(names):
@@ -100,3 +101,8 @@ def measure(
             unable.append(name)
     values = {name: one.value for name, one in found.items()}
     return Measured(values=values, found=found, unable=tuple(unable))
+
+
+def _predicts(row: Mapping[str, Any]) -> bool:
+    labels = row["input_ids"] if row.get("labels") is None else row["labels"]
+    return any(label >= 0 for label in labels[1:])

@@ -107,12 +107,14 @@ def of_texts(
     read, not predicted: what would stand before it, the model has not learned.
 
     Args:
-        model: a causal model of transformers or of PEFT, on any device; it is left in the mode it was in.
+        model: a causal model of transformers or of PEFT, on any device, not wrapped by a trainer; it is left in the
+            mode it was in.
         tokenizer: of the model.
         texts: in an order of which each beginning is a fair sample.
         length: tokens of a text at most; what is cut is counted.
         limit: texts at most, from the beginning; to measure the same ones again.
         seconds: the time that may be used, by the speed on the first texts; fewer texts are measured on a slow machine.
+            Processes that share a model (sharding) must not be given it: each would measure another number.
         adapter: False for the base's figure, of a model of PEFT.
 
     Raises:
@@ -140,7 +142,8 @@ def of_rows(
 
     Args:
         model: see `of_texts`.
-        rows: each with ``input_ids`` and ``labels``, as long, in which -100 does not count; no padding.
+        rows: each with ``input_ids`` and ``labels``, as long, in which -100 does not count; no padding. Without
+            ``labels`` every token counts.
         length: tokens of a row at most; None for all.
         limit: rows at most, from the beginning.
         seconds: see `of_texts`.
@@ -151,7 +154,9 @@ def of_rows(
     """
     encoded = []
     for at in range(len(rows) if limit is None else min(limit, len(rows))):
-        ids, labels = list(rows[at]["input_ids"]), list(rows[at]["labels"])
+        row = rows[at]
+        ids = list(row["input_ids"])
+        labels = ids if row.get("labels") is None else list(row["labels"])
         if len(ids) != len(labels):
             raise InputError(f"perplexity: row {at + 1} has {len(ids)} tokens and {len(labels)} labels.")
         kept = len(ids) if length is None else min(length, len(ids))
