@@ -29,13 +29,17 @@ _SHOWN = {"ndcg": "nDCG", "r": "R", "rr": "RR", "mrr": "MRR", "ap": "AP", "map":
 class Bounds:
     """What a measure may lose before the run is said to have forgotten.
 
+    That of general texts lies between runs of SmolLM2 that did no harm (LoRA at 2e-4 for 30 steps .99 times, at 2e-3
+    for 24 1.06, at 5e-3 with 40 % of general rows 1.01) and those that did (at 5e-3 without them 1.16 and 1.28, at 1e-2
+    1.8, in full at 1e-3 2.0).
+
     Args:
         general: times that perplexity on general texts may grow.
         own: times that perplexity on the user's evaluation data may grow: training should lower it.
         retrieval: what a measure of retrieval, from 0 to 1, may fall by.
     """
 
-    general: float = 1.25
+    general: float = 1.15
     own: float = 1.05
     retrieval: float = 0.02
 
