@@ -204,9 +204,9 @@ def test_a_loss_that_is_no_number_names_step_and_rows(base, tmp_path):
 def test_memory_that_is_not_enough_halves_the_passes(base, data, tmp_path):
     """A real limit on the address space, under which eight rows at once do not fit."""
     long = tmp_path / "long.jsonl"
-    text = "长文本 long text. " * 60
+    text = "长文本 long text. " * 12
     long.write_bytes(jsonl(*(talk(f"{n}{text}", text) for n in range(16))))
-    big = tiny_chat_model(tmp_path / "big", layers=4, hidden=256, vocabulary=30000)
+    big = tiny_chat_model(tmp_path / "big", layers=6, hidden=384, vocabulary=4000)
     common = ("-m", big, "--data", long, "--length", "512", "--batch", "16", "--micro-batch", "16", "--max-steps", "3")
     more = ("--precision", "fp32", "--device", "cpu", "--no-guard", "--no-checkpointing", "--method", "lora")
     script = (
@@ -216,7 +216,7 @@ def test_memory_that_is_not_enough_halves_the_passes(base, data, tmp_path):
         " resource.setrlimit(resource.RLIMIT_AS, (used + MORE, used + MORE)); main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script.replace("MORE", str(1800 << 20)), "finetune", *map(str, (*common, *more)),
+        [sys.executable, "-c", script.replace("MORE", str(600 << 20)), "finetune", *map(str, (*common, *more)),
          "-o", str(tmp_path / "out")],
         capture_output=True, env=environment(**ONE), timeout=280,
     )  # fmt: skip
