@@ -7,6 +7,7 @@ The tree::
     ├── InputError              1   bad data: names the stream or file, the line, what was expected
     ├── LoadError               1   one file that cannot be read (the run goes on; exit code 3)
     ├── ModelError              1   a model that is missing, broken or not what the task needs
+    ├── OutOfMemoryError        1   a device, or a process, that has no memory left; less at once may go
     ├── MissingExtraError       1   a package that an extra brings
     ├── TableError              1   a table that is missing, broken or not writable
     │   └── ContractError       1   a table made with another model or splitter
@@ -65,6 +66,10 @@ class LoadError(RagcliError):
 
 class ModelError(RagcliError):
     """A model that is missing, broken or not what the task needs."""
+
+
+class OutOfMemoryError(RagcliError):
+    """A device, or a process, that has no memory left: the same with less at once may go."""
 
 
 class MissingExtraError(RagcliError):
