@@ -122,6 +122,33 @@ def tiny(folder: Path, tied: bool = True) -> Path:
     return folder
 
 
+def reloaded(spec: dict, method: str, state: dict) -> float:
+    """How far the logits of what was saved are from those of the base with the trained state put in, and from its own."""
+    import torch
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from ragcli.finetuning import sharded
+
+    base = AutoModelForCausalLM.from_pretrained(spec["model"], dtype=torch.float32)
+    ids = torch.tensor([rows(1)[0]["input_ids"]])
+    with torch.no_grad():
+        untrained = base(ids).logits.clone()
+        if method == "lora":
+            base = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules="all-linear"))
+        sharded.put(base, state)
+        ours = base.eval()(ids).logits
+        saved: Any
+        if method == "lora":
+            plain = AutoModelForCausalLM.from_pretrained(spec["model"], dtype=torch.float32)
+            saved = PeftModel.from_pretrained(plain, spec["final"])
+        else:
+            saved = AutoModelForCausalLM.from_pretrained(spec["final"], dtype=torch.float32)
+        theirs = saved.eval()(ids).logits
+    assert float((ours - untrained).abs().max()) > 1e-3
+    return float((ours - theirs).abs().max())
+
+
 def train(spec: dict) -> dict:
     """Train with TRL's SFTTrainer; return the loss of each step."""
     import torch
@@ -217,13 +244,16 @@ def train(spec: dict) -> dict:
     trained = sum(p.numel() for group in trainer.optimizer.param_groups for p in group["params"])
     if spec.get("final"):
         trainer.save_model(spec["final"])
+    differs = None
     if ranks.is_first():
         torch.save(state, work / "state.pt")
+        if spec.get("final"):
+            differs = reloaded(spec, method, state)
     backend = None
     if ranks.world() > 1:
         backend = torch.distributed.get_backend()
     return {
-        "losses": losses, "held": held, "total": total, "kinds": kinds, "world": ranks.world(), "backend": backend,
+        "differs": differs, "losses": losses, "held": held, "total": total, "kinds": kinds, "world": ranks.world(), "backend": backend,
         "trained": trained, "wrapped": type(trainer.model_wrapped).__name__, "threads": torch.get_num_threads(),
     }  # fmt: skip
 

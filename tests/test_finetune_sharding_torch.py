@@ -107,6 +107,8 @@ def test_what_is_saved_is_whole(place: Path, two: dict):
     state = torch.load(place / "two" / "fsdp_lora" / "state.pt")
     adapter = load_file(place / "final_lora" / "adapter_model.safetensors")
     assert len(adapter) == len(state) == 42
+    assert two["fsdp"]["differs"] < 1e-5
+    assert two["fsdp_lora"]["differs"] < 1e-5
     assert all(torch.equal(value, state[name.replace(".weight", ".default.weight")]) for name, value in adapter.items())
 
 

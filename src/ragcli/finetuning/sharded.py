@@ -6,8 +6,10 @@ reads asks for the shares it needs itself, or for whole tensors. Of a model with
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +168,46 @@ def _tied(model: Any) -> set[str]:
             further.add(name.replace("_checkpoint_wrapped_module.", "").removeprefix("module."))
         seen.add(id(parameter))
     return further
+
+
+@contextlib.contextmanager
+def unwrapped(model: Any) -> Iterator[None]:
+    """Take off what activation checkpointing is wrapped in, for the time of saving.
+
+    peft goes by the modules' names to find the adapters in a state; wrapped, it finds none and writes an empty file.
+    """
+    from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
+
+    taken = []
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, CheckpointWrapper):
+                taken.append((parent, name, child))
+    for parent, name, child in taken:
+        parent._modules[name] = child._checkpoint_wrapped_module
+    try:
+        yield
+    finally:
+        for parent, name, child in taken:
+            parent._modules[name] = child
+
+
+def check_adapter(model: Any, folder: str | Path) -> None:
+    """See that the adapters that were written are as many as were trained.
+
+    Raises:
+        ModelError: there are fewer.
+    """
+    path = Path(folder) / "adapter_model.safetensors"
+    if not hasattr(model, "peft_config") or not path.is_file():
+        return
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as opened:
+        written = len(list(opened.keys()))
+    trained = sum(1 for parameter in model.parameters() if parameter.requires_grad)
+    if written < trained:
+        raise ModelError(f"{path} holds {written} of the {trained} tensors that were trained.")
 
 
 def put(model: Any, state: dict[str, Any]) -> None:

@@ -265,9 +265,12 @@ class Sharded(_Trainer):  # type: ignore[misc]
         if not self.is_fsdp_enabled:
             super().save_model(output_dir, _internal_call)
         elif not _internal_call:
+            folder = output_dir or self.args.output_dir
             state = sharded.whole_state(self.model, trained=False)
             if self.args.should_save:
-                self._save(output_dir or self.args.output_dir, state_dict=state)
+                with sharded.unwrapped(self.model):
+                    self._save(folder, state_dict=state)
+                sharded.check_adapter(self.model, folder)
             ranks.barrier()
 
 
