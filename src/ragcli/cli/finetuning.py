@@ -20,6 +20,7 @@ from ragcli.records import Json
 if TYPE_CHECKING:
     from ragcli.finetuning.data.rows import PairRow
     from ragcli.finetuning.data.sources import Source
+    from ragcli.finetuning.nodes import NodeSettings
     from ragcli.finetuning.preparing import Mine, Prepared, Request
 
 _SHOWN_BAD = 20
@@ -53,12 +54,14 @@ class Run:
         self._check()
         show_log("finetune")
         from ragcli.finetuning import job, stage
+        from ragcli.finetuning.nodes import NodeSettings
 
         is_trial = dry_run or show_example
         folder = Path(self.wish.output) if not is_trial else Path(tempfile.mkdtemp(prefix="ragcli-finetune-"))
         if self.overwrite and not is_trial:
             stage.clear(folder)
-        work = folder / job.WORK
+        nodes = NodeSettings.from_environment()
+        work = job.work_of(folder, nodes.rank)
         with contextlib.ExitStack() as stack:
             if is_trial:
                 stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -70,7 +73,7 @@ class Run:
             wants_stdin = any(one.path == STDIN for one in (*sources, *evaluation))
             is_kept = any(work.glob("*.input")) and (sys.stdin is None or sys.stdin.isatty())
             given = stdin("rows of training data") if wants_stdin and not is_kept else None
-            request = self._request(ready(sources, work, given), ready(evaluation, work, given))
+            request = self._request(ready(sources, work, given), ready(evaluation, work, given), nodes)
             bad = _Bad() if self.skip_bad else None
             code = self._begin(request, work, bad, dry_run=dry_run, show_example=show_example)
         if bad is not None and bad.count:
@@ -92,7 +95,7 @@ class Run:
         if self.wish.merge and self.wish.method == "full":
             raise UsageError("--merge is for adapters; --method full writes a whole model as it is.")
 
-    def _request(self, sources: list[Source], evaluation: list[Source]) -> Request:
+    def _request(self, sources: list[Source], evaluation: list[Source], nodes: NodeSettings) -> Request:
         from ragcli.finetuning.data.reading import detect_task
         from ragcli.finetuning.machine import machine_of
         from ragcli.finetuning.preparing import Request
@@ -110,7 +113,8 @@ class Run:
         processes = processes_for(self.gpus or "1", wish.device)
         machine = machine_of(devices(), wish.device, processes, wish.precision)
         return Request(
-            wish=replace(wish, processes=processes),
+            wish=replace(wish, processes=processes * nodes.count),
+            nodes=nodes,
             sources=sources,
             evaluation=evaluation,
             base=base,
@@ -149,14 +153,17 @@ class Run:
         return mined
 
     def _begin(self, request: Request, work: Path, bad: OnBad | None, *, dry_run: bool, show_example: bool) -> int:
-        from ragcli.finetuning import stage
-        from ragcli.finetuning.preparing import prepare
+        from ragcli.finetuning import ranks, stage
+        from ragcli.finetuning.preparing import prepare_together
 
         if not (dry_run or show_example):
             done = stage.finished(Path(self.wish.output), request.key())
             if done is not None:
                 return self._show_done(done)
-        prepared = prepare(request, work, bad)
+        prepared = prepare_together(request, work, bad)
+        if not ranks.is_first() or request.nodes.rank:  # another process tells and writes
+            ended = stage.finetune(request, lambda _: None, prepared=prepared).record is not None
+            return OK if ended else INTERRUPTED
         if show_example:
             return self._show_example(prepared)
         from ragcli.cli.display_finetune import View

@@ -21,6 +21,16 @@ _FILE = "job.json"
 FREE = ("output", "micro_batch", "device", "processes", "sharding", "keep", "log_steps", "save_steps", "report_to")
 
 
+def work_of(output: Path, node: int = 0) -> Path:
+    """Return the work folder of a machine: each prepares the data for itself."""
+    return output / WORK / f"node-{node}" if node else output / WORK
+
+
+def checkpoints(work: Path) -> Path:
+    """Return the folder of the checkpoints, which is the same for all machines."""
+    return (work.parent if work.name.startswith("node-") else work) / CHECKPOINTS
+
+
 def save(job: Job) -> None:
     """Write a job where its processes find it."""
     value = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ragcli.errors import InputError, UsageError
 from ragcli.finetuning import job, prepared
 from ragcli.finetuning.data.rows import PairRow, Row
 from ragcli.finetuning.data.sources import Source
+from ragcli.finetuning.nodes import NodeSettings
 from ragcli.finetuning.planning import LANGUAGE, Data, Machine, Plan, early, plan
 from ragcli.finetuning.recipe import Job, Recipe
 from ragcli.finetuning.recipes import recipe_of
@@ -46,6 +47,7 @@ class Request:
         guard: what may be forgotten is measured.
         probe: database and table from which retrieval is measured before and after.
         command: the command line, word by word, for the card.
+        nodes: the machines that train together.
     """
 
     wish: Settings
@@ -58,6 +60,7 @@ class Request:
     guard: bool = True
     probe: tuple[str, str] | None = None
     command: tuple[str, ...] = ()
+    nodes: NodeSettings = field(default_factory=NodeSettings)
 
     def hashes(self) -> Json:
         """Return what tells the data: path, weight and hash of each source."""
@@ -115,10 +118,11 @@ def prepare(request: Request, work: Path, on_bad: OnBad | None = None) -> Prepar
         raise UsageError("no row of the data can be trained on.", hint=_none(written))
     made = _plan(request, wish, written)
     record = _cut(made, work, written, statistics.record(), bool(request.evaluation))
+    warnings = [*statistics.warnings(), *_lost(record)]
     settings = steps_between(made.settings, made.steps)
     extra: Json = {
         "statistics": record,
-        "warnings": statistics.warnings(),
+        "warnings": warnings,
         "plan": made.record(),
         "data": request.hashes(),
         "steps": made.steps,
@@ -126,7 +130,29 @@ def prepare(request: Request, work: Path, on_bad: OnBad | None = None) -> Prepar
     this = Job(settings=settings, base=request.base, work=work, extra=extra)
     job.save(this)
     (work / _KEY).write_bytes(dumps({"key": request.key()}))
-    return Prepared(job=this, statistics=record, warnings=extra["warnings"], plan=extra["plan"])
+    return Prepared(job=this, statistics=record, warnings=warnings, plan=extra["plan"])
+
+
+def prepare_together(request: Request, work: Path, on_bad: OnBad | None = None) -> Prepared:
+    """Prepare as one of the processes that torchrun started: the first of a machine does it, the others wait.
+
+    Raises:
+        RagcliError: as `prepare`.
+    """
+    from ragcli.finetuning import ranks
+
+    if not ranks.inside():
+        return prepare(request, work, on_bad)
+    ranks.quiet()
+    ranks.begin(ranks.world(), request.machine.kind)
+    if ranks.local_rank() == 0:
+        made = prepare(request, work, on_bad)
+        ranks.barrier()
+        return made
+    ranks.barrier()
+    found = earlier(request, work)
+    assert found is not None
+    return found
 
 
 def is_prepared(work: Path) -> bool:
@@ -157,7 +183,9 @@ def earlier(request: Request, work: Path) -> Prepared | None:
         micro = max(1, this.settings.batch // (processes * this.settings.accumulation))
         while micro > 1 and this.settings.batch % (micro * processes):
             micro -= 1
-        this = replace(this, settings=replace(this.settings, processes=processes, micro_batch=micro))
+        kind = request.wish.sharding if processes > 1 and request.wish.sharding != "auto" else "ddp"
+        changed = replace(this.settings, processes=processes, micro_batch=micro, sharding=kind)
+        this = replace(this, settings=changed)
     job.save(this)
     extra = this.extra
     return Prepared(job=this, statistics=extra["statistics"], warnings=extra["warnings"], plan=extra["plan"])
@@ -230,7 +258,14 @@ def _plan(request: Request, wish: Settings, written: prepared.Written) -> Plan:
 
         most = profile(request.base).max_tokens
     data = Data(rows=written.rows, tokens=written.tokens, longest=written.longest)
-    return plan(wish, data, request.machine, model, most)
+    made = plan(wish, data, request.machine, model, most)
+    from ragcli.finetuning import sharding
+
+    each = [made.available] * max(1, len(request.machine.memory))
+    kind = sharding.resolve(made.settings, model, each)
+    if kind != made.settings.sharding:
+        made = replace(made, settings=replace(made.settings, sharding=kind))
+    return made
 
 
 def _cut(made: Plan, work: Path, written: prepared.Written, record: Json, evaluates: bool) -> Json:
@@ -257,6 +292,16 @@ def _cut(made: Plan, work: Path, written: prepared.Written, record: Json, evalua
             if name == prepared.TRAIN:
                 record["sequences"] = sequences
     return record
+
+
+def _lost(record: Json) -> list[str]:
+    """Return what cutting lost, in a sentence."""
+    cut, rows = record["cut"], record["rows"]
+    if not cut["rows"]:
+        return []
+    gone = rows.get("empty_after_cut", 0)
+    left_out = f"; {gone:,} of them have nothing left to learn and are left out" if gone else ""
+    return [f"{cut['rows']:,} of {rows['kept']:,} rows are cut at {cut['length']:,} tokens{left_out}."]
 
 
 def _recounted(record: Json, length: int, done: prepared.Written) -> Json:

@@ -5,18 +5,19 @@ Run again, it goes on from the last whole checkpoint; when all is done it does n
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from ragcli.errors import ModelError, OutOfMemoryError, UsageError
-from ragcli.finetuning import checkpoints, job, recording
+from ragcli.finetuning import checkpoints, job, ranks, recording
 from ragcli.finetuning.finishing import MANIFEST, finish
+from ragcli.finetuning.launch import launch
 from ragcli.finetuning.planning import LANGUAGE
 from ragcli.finetuning.preparing import Prepared, Request, prepare
 from ragcli.finetuning.recipe import Job
-from ragcli.finetuning.stopping import Stop
-from ragcli.finetuning.training import Say, quiet, train
+from ragcli.finetuning.training import Say, quiet, worker
 from ragcli.jsonl import OnBad, loads
 from ragcli.records import Json
 
@@ -54,14 +55,18 @@ def finetune(request: Request, say: Say, *, on_bad: OnBad | None = None, prepare
     done = finished(output, request.key())
     if done is not None:
         return Outcome(record=done)
-    work = output / job.WORK
+    work = job.work_of(output, request.nodes.rank)
     made = prepared or prepare(request, work, on_bad)
-    _check_room(made.job)
-    with recording.followed(work, say):
-        ended = (work / job.TRAINED).is_dir() or _train(work)
+    is_first = ranks.is_first() and request.nodes.rank == 0
+    if is_first:
+        _check_room(made.job)
+    with recording.followed(work, say) if is_first else contextlib.nullcontext():
+        ended = (work / job.TRAINED).is_dir() or _train(work, request)
         if not ended:
-            kept = checkpoints.last(work / job.CHECKPOINTS)
-            return Outcome(record=None, step=checkpoints.step_of(kept) if kept is not None else 0)
+            return Outcome(record=None, step=_step(work))
+        if not is_first:
+            shutil.rmtree(work, ignore_errors=request.nodes.rank > 0)
+            return Outcome(record={})
         with quiet(work):
             flagged = finish(job.load(work), request, output)
     record = finished(output, request.key())
@@ -101,19 +106,32 @@ def finished(output: Path, key: str) -> Json | None:
     return None
 
 
-def _train(work: Path) -> bool:
+def _train(work: Path, request: Request) -> bool:
     """Train in as many processes as the job has, with smaller passes where the memory is not enough."""
     say = recording.append(work)
-    stop = Stop()
     while True:
         this = job.load(work)
         try:
-            return train(work, say, stop)
+            return bool(
+                launch(
+                    worker,
+                    (str(work),),
+                    processes=this.settings.processes // request.nodes.count,
+                    device=this.settings.device,
+                    work=work,
+                    nodes=request.nodes,
+                    agreement=request.key(),
+                )
+            )
+        except KeyboardInterrupt:
+            if _step(work) <= 0:
+                raise
+            return False
         except OutOfMemoryError as error:
             micro = this.settings.micro_batch
-            if micro == 1:
+            if micro == 1 or ranks.inside():
                 raise ModelError(
-                    f"not even one row of {this.settings.length} tokens fits the memory.", hint=_smaller(this)
+                    f"the memory is not enough for {micro} rows of {this.settings.length} tokens.", hint=_smaller(this)
                 ) from error
             smaller = job.with_batch(this, max(1, micro // 2))
             job.save(smaller)
@@ -130,7 +148,7 @@ def _train(work: Path) -> bool:
 
 
 def _step(work: Path) -> int:
-    kept = checkpoints.last(work / job.CHECKPOINTS)
+    kept = checkpoints.last(job.checkpoints(work))
     return checkpoints.step_of(kept) if kept is not None else 0
 
 
@@ -139,6 +157,7 @@ def _smaller(this: Job) -> str:
     ways = [] if settings.checkpointing else ["--checkpointing"]
     ways += ["--method lora"] if settings.method == "full" else []
     ways += ["--method qlora"] if settings.method == "lora" and settings.task in LANGUAGE else []
+    ways += ["--micro-batch 1"] if settings.micro_batch > 1 else []
     ways += [f"--length {settings.length // 2}"] if settings.length > 64 else []
     return f"Try {', '.join(ways)}; ragcli gpu-check shows what fits."
 
@@ -154,7 +173,7 @@ def _check_room(this: Job) -> None:
     trained = weights if settings.method == "full" else max(1 << 20, weights // 50)
     wanted = trained * 3 * (settings.keep + 1) + (weights if settings.merge else trained)
     free = checkpoints.free(this.work)
-    have = sum(checkpoints.size(one) for one in checkpoints.checkpoints(this.work / job.CHECKPOINTS))
+    have = sum(checkpoints.size(one) for one in checkpoints.checkpoints(job.checkpoints(this.work)))
     if free + have < wanted * _SPARE:
         raise ModelError(
             f"the run needs about {wanted / 2**30:.1f} GiB for {settings.keep + 1} checkpoints and the model, and"

@@ -49,8 +49,10 @@ class Watch:
 
 
 def careful(trainer: type, watch: Watch) -> type:
-    """Return a library's trainer with care taken."""
-    return type(f"Careful{trainer.__name__}", (Careful, trainer), {"watch": watch})
+    """Return a library's trainer with care taken, which several processes can share."""
+    from ragcli.finetuning.sharding import Sharded
+
+    return type(f"Careful{trainer.__name__}", (Careful, Sharded, trainer), {"watch": watch})
 
 
 class Numbered:

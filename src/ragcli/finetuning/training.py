@@ -5,6 +5,7 @@ Each process does this; the first alone writes and says what happens.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import math
@@ -15,7 +16,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from ragcli.errors import OutOfMemoryError
+from ragcli.errors import ModelError, OutOfMemoryError
 from ragcli.finetuning import checkpoints, job, prepared
 from ragcli.finetuning.recipe import Job
 from ragcli.finetuning.recipes import recipe_of
@@ -25,6 +26,18 @@ from ragcli.finetuning.trainer import Watch
 from ragcli.records import Json
 
 Say = Callable[[Json], None]
+
+
+def worker(work: str) -> bool:
+    """Train as one of the processes of a run; the first alone tells what happens."""
+    from ragcli.finetuning import ranks, recording
+
+    folder = Path(work)
+    return train(folder, recording.append(folder) if ranks.is_first() else _nothing, Stop())
+
+
+def _nothing(record: Json) -> None:
+    pass
 
 
 def train(work: Path, say: Say, stop: Stop) -> bool:
@@ -48,12 +61,12 @@ def train(work: Path, say: Say, stop: Stop) -> bool:
 def _train(this: Job, say: Say, stop: Stop) -> bool:
     from ragcli.llms.transformers_loading import is_out_of_memory
 
-    folder = this.work / job.CHECKPOINTS
+    folder = job.checkpoints(this.work)
     trainer = None
     failed: Exception | None = None
     try:
+        kept = _agreed(checkpoints.last(folder), this)
         trainer = _trainer(this, say, stop)
-        kept = checkpoints.last(folder)
         if kept is not None:
             say({"type": "resumed", "step": checkpoints.step_of(kept), "path": str(kept)})
         trainer.train(resume_from_checkpoint=str(kept) if kept is not None else None)
@@ -71,6 +84,32 @@ def _train(this: Job, say: Say, stop: Stop) -> bool:
         return False
     _write(this, trainer, say)
     return True
+
+
+def _agreed(kept: Path | None, this: Job) -> Path | None:
+    """Return the checkpoint to go on from, which all processes must see.
+
+    Raises:
+        ModelError: some see another one.
+    """
+    from ragcli.finetuning import ranks
+
+    if ranks.world() == 1:
+        return kept
+    import torch
+    from torch import distributed
+
+    mine = checkpoints.step_of(kept) if kept is not None else -1
+    device = "cuda" if this.settings.device == "cuda" else "cpu"
+    found = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(ranks.world())]
+    distributed.all_gather(found, torch.tensor([mine], device=device))
+    steps = {int(one) for one in found}
+    if len(steps) > 1:
+        raise ModelError(
+            f"the processes do not see the same checkpoints: of steps {', '.join(map(str, sorted(steps)))}.",
+            hint="With several machines -o must be on a file system that all of them share.",
+        )
+    return kept
 
 
 def rescue(trainer: Any, folder: Path) -> None:
@@ -99,7 +138,7 @@ def _trainer(this: Job, say: Say, stop: Stop) -> Any:
     watch = Watch(
         say=say,
         place=prepared.place_of(this.work, prepared.TRAIN),
-        checkpoints=this.work / job.CHECKPOINTS,
+        checkpoints=job.checkpoints(this.work),
         keep=settings.keep,
         stop=stop,
     )
@@ -112,9 +151,12 @@ def _trainer(this: Job, say: Say, stop: Stop) -> Any:
 
 def arguments(this: Job, has_evaluation: bool) -> dict[str, Any]:
     """Return what `transformers.TrainingArguments` takes of the settings."""
+    from ragcli.finetuning import sharding
+
     settings = this.settings
     every = settings.save_steps
     told: dict[str, Any] = {
+        **sharding.arguments(settings, settings.sharding),
         "output_dir": str(this.work / "output"),
         "per_device_train_batch_size": settings.micro_batch,
         "per_device_eval_batch_size": settings.micro_batch,
@@ -126,10 +168,8 @@ def arguments(this: Job, has_evaluation: bool) -> dict[str, Any]:
         "warmup_steps": settings.warmup,
         "weight_decay": settings.weight_decay,
         "neftune_noise_alpha": settings.neftune or None,
-        "gradient_checkpointing": settings.checkpointing,
         "bf16": settings.precision == "bf16",
         "fp16": settings.precision == "fp16",
-        "use_cpu": settings.device == "cpu",
         "dataloader_pin_memory": settings.device == "cuda",
         "seed": settings.seed,
         "data_seed": settings.seed,
@@ -152,19 +192,29 @@ def arguments(this: Job, has_evaluation: bool) -> dict[str, Any]:
 
 def _write(this: Job, trainer: Any, say: Say) -> None:
     """Write what was learnt to the run's folder, whole or not at all."""
+    from ragcli.finetuning import sharded
+
     state = None
-    if getattr(trainer, "is_fsdp_enabled", False) or getattr(trainer, "is_deepspeed_enabled", False):
+    wrapping: Any = contextlib.nullcontext()
+    if getattr(trainer, "is_fsdp_enabled", False):
+        state = sharded.whole_state(trainer.model, trained=this.settings.method != "full")
+        wrapping = sharded.unwrapped(trainer.model)
+    elif getattr(trainer, "is_deepspeed_enabled", False):
         state = trainer.accelerator.get_state_dict(trainer.model_wrapped)
     if trainer.state.is_world_process_zero:
         part = this.work / f"{job.TRAINED}.part"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        recipe_of(this.settings.task).save(this, model, part, state)
+        with wrapping:
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            recipe_of(this.settings.task).save(this, model, part, state)
+        if state is not None and this.settings.method != "full":
+            sharded.check_adapter(trainer.model, part)
         target = this.work / job.TRAINED
         shutil.rmtree(target, ignore_errors=True)
         part.rename(target)
         losses = [one["loss"] for one in trainer.state.log_history if "loss" in one]
+        best = {"best_step": trainer.state.best_global_step} if trainer.args.load_best_model_at_end else {}
         say(
             {
                 "type": "trained",
@@ -172,7 +222,7 @@ def _write(this: Job, trainer: Any, say: Say) -> None:
                 "epochs": round(trainer.state.epoch or 0.0, 4),
                 "first_loss": losses[0] if losses else None,
                 "last_loss": losses[-1] if losses else None,
-                **({"best_step": trainer.state.best_global_step} if trainer.args.load_best_model_at_end else {}),
+                **best,
             }
         )
     trainer.accelerator.wait_for_everyone()
