@@ -123,7 +123,7 @@ def tiny(folder: Path, tied: bool = True) -> Path:
 
 
 def reloaded(spec: dict, method: str, state: dict) -> float:
-    """How far the logits of what was saved are from those of the base with the trained state put in, and its own."""
+    """How far the logits of what was saved are from those of the base with the trained state put in."""
     import torch
     from peft import LoraConfig, PeftModel, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -253,8 +253,9 @@ def train(spec: dict) -> dict:
     if ranks.world() > 1:
         backend = torch.distributed.get_backend()
     return {
-        "differs": differs, "losses": losses, "held": held, "total": total, "kinds": kinds,
-        "world": ranks.world(), "backend": backend, "trained": trained, "wrapped": type(trainer.model_wrapped).__name__, "threads": torch.get_num_threads(),
+        "differs": differs,
+        "losses": losses, "held": held, "total": total, "kinds": kinds, "world": ranks.world(), "backend": backend,
+        "trained": trained, "wrapped": type(trainer.model_wrapped).__name__, "threads": torch.get_num_threads(),
     }  # fmt: skip
 
 

@@ -111,11 +111,11 @@ def test_ask_takes_the_adapter_at_once(base, tuned):
 
 def test_a_kill_at_any_moment_loses_nothing_but_steps(base, data, tmp_path):
     """The losses of a run that was killed twice are those of one that was not."""
-    common = ("-m", base, "--data", data, *FAST, "--max-steps", "14", "--save-steps", "4", "--dropout", "0.1")
+    common = ("-m", base, "--data", data, *FAST, "--max-steps", "150", "--save-steps", "10", "--dropout", "0.1")
     whole = finetune(*common, "-o", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr.decode()
     out = tmp_path / "killed"
-    for until in (6, 10):
+    for until in (20, 60):
         process = subprocess.Popen(
             [RAGCLI, "finetune", *map(str, common), "-o", out], stdout=subprocess.PIPE, env=environment(**ONE)
         )
@@ -130,9 +130,9 @@ def test_a_kill_at_any_moment_loses_nothing_but_steps(base, data, tmp_path):
         assert not (out / "finetune.json").exists()
     last = finetune(*common, "-o", out)
     assert last.returncode == 0, last.stderr.decode()
-    assert of_type(last.stdout, "resumed")[0]["step"] in (8, 12)
+    assert 60 <= of_type(last.stdout, "resumed")[0]["step"] <= 150
     seen, expected = losses((out / "training.jsonl").read_bytes()), losses(whole.stdout)
-    assert seen.keys() == expected.keys()
+    assert sorted(seen) == sorted(expected) == list(range(1, 151))
     assert all(abs(seen[step] - expected[step]) < 1e-5 for step in expected)
 
 

@@ -109,6 +109,7 @@ def finished(output: Path, key: str) -> Json | None:
 def _train(work: Path, request: Request) -> bool:
     """Train in as many processes as the job has, with smaller passes where the memory is not enough."""
     say = recording.append(work)
+    apart = False
     while True:
         this = job.load(work)
         try:
@@ -121,6 +122,7 @@ def _train(work: Path, request: Request) -> bool:
                     work=work,
                     nodes=request.nodes,
                     agreement=request.key(),
+                    apart=apart,
                 )
             )
         except KeyboardInterrupt:
@@ -135,6 +137,7 @@ def _train(work: Path, request: Request) -> bool:
                 ) from error
             smaller = job.with_batch(this, max(1, micro // 2))
             job.save(smaller)
+            apart = True  # what did not fit may not be wholly free again in this process
             say(
                 {
                     "type": "out_of_memory",

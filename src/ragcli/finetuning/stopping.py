@@ -22,22 +22,31 @@ class Stop:
         self.wanted = True
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take the first signal as a wish to end; the next one does what it always did."""
+    def listening(self, *, alone: bool) -> Iterator[None]:
+        """Take a signal as a wish to end.
+
+        Args:
+            alone: this is the only process: a second Ctrl-C does what it always did. One of several may get the same
+                signal from more than one sender, and takes it as one.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {number: signal.getsignal(number) for number in _SIGNALS}
 
+        def back(number: int) -> None:
+            handler = before[number]
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
         def on_signal(number: int, frame: FrameType | None) -> None:
             self.ask()
-            for one, handler in before.items():
-                signal.signal(one, handler if handler is not None else signal.SIG_DFL)
+            if alone and number == signal.SIGINT:
+                back(number)
 
         for number in _SIGNALS:
             signal.signal(number, on_signal)
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+            for number in _SIGNALS:
+                back(number)

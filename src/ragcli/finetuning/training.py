@@ -54,7 +54,9 @@ def train(work: Path, say: Say, stop: Stop) -> bool:
         ModelError: the base cannot be loaded.
     """
     this = job.load(work)
-    with quiet(work), stop.listening():
+    from ragcli.finetuning import ranks
+
+    with quiet(work), stop.listening(alone=not ranks.inside()):
         return _train(this, say, stop)
 
 
@@ -76,6 +78,9 @@ def _train(this: Job, say: Say, stop: Stop) -> bool:
         failed = error.with_traceback(None)  # its frames hold tensors
     if failed is not None:
         rescue(trainer, folder)
+        trainer = None
+        gc.collect()
+        _empty_cache()
         raise OutOfMemoryError(
             f"{this.settings.model}: the memory was not enough for {this.settings.micro_batch} rows at once."
         ) from failed

@@ -42,6 +42,7 @@ def load(
     adapter: Path | None,
     options: Options,
     spread: bool = True,
+    storage: str = "uint8",
 ) -> Loaded:
     """Return a model that is ready to write.
 
@@ -53,6 +54,7 @@ def load(
         adapter: a LoRA's folder.
         options: what is for loading is taken out of it.
         spread: over all GPUs; else it is on the current one, as training wants it.
+        storage: the type that 4-bit weights are kept as.
 
     Raises:
         MissingExtraError: a package that is needed is not installed.
@@ -82,7 +84,7 @@ def load(
         told["device_map"] = "auto" if several else {"": _current(torch, device)}
         _need("accelerate", "Several GPUs at once" if several else "Quantization", "torch" if several else "quantize")
     if quantize is not None:
-        told["quantization_config"] = _quantization(torch, quantize)
+        told["quantization_config"] = _quantization(torch, quantize, storage)
     with _reported(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
         net, found = AutoModelForCausalLM.from_pretrained(
@@ -241,7 +243,7 @@ def _current(torch: Any, device: str) -> Any:
     return torch.cuda.current_device() if device == "cuda" else device
 
 
-def _quantization(torch: Any, quantize: str) -> Any:
+def _quantization(torch: Any, quantize: str, storage: str) -> Any:
     _need("bitsandbytes", "Quantization", "quantize")
     from transformers import BitsAndBytesConfig
 
@@ -252,6 +254,7 @@ def _quantization(torch: Any, quantize: str) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_quant_storage=getattr(torch, storage),
     )
 
 

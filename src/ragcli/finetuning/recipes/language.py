@@ -58,6 +58,7 @@ def load_base(job: Job) -> Any:
     import torch
     from transformers import set_seed
 
+    from ragcli.finetuning.sharding import quantized_storage
     from ragcli.llms.transformers_loading import load
 
     settings = job.settings
@@ -66,14 +67,17 @@ def load_base(job: Job) -> Any:
     dtype = torch.float32 if settings.method == "full" else precision
     options: Options = {"dtype": dtype, "trust_remote_code": settings.trust_remote_code}
     set_seed(settings.seed)
+    # A model that is shared out is cut on the processor: whole it may not fit the device.
+    is_shared = settings.sharding in ("fsdp", "zero3") and settings.processes > 1 and settings.method != "qlora"
     loaded = load(
         job.base.path,
         settings.model,
-        device=settings.device,
+        device="cpu" if is_shared else settings.device,
         quantize="int4" if settings.method == "qlora" else None,
         adapter=None,
         options=options,
         spread=False,
+        storage=quantized_storage(settings.sharding, settings.precision) if settings.processes > 1 else "uint8",
     )
     loaded.net.config.use_cache = False
     return loaded.net
