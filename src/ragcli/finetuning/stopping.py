@@ -32,7 +32,7 @@ class Stop:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        before = {int(number): signal.getsignal(number) for number in _SIGNALS}
 
         def back(number: int) -> None:
             handler = before[number]
