@@ -18,11 +18,13 @@ from ragcli.embedding.profile import profile
 from ragcli.embedding.tokens import TokenIds, load_tokenizer
 from ragcli.embedding.torch import TorchEmbedder
 from ragcli.errors import ModelError, UsageError
+from ragcli.finetuning import prepared
 from ragcli.finetuning.data.rows import PairRow, Place, ScoredRow
 from ragcli.finetuning.encoders import TextIds
 from ragcli.finetuning.recipe import Job
 from ragcli.finetuning.recipes.embedding import EmbeddingRecipe, embedded
 from ragcli.finetuning.recipes.reranker import RerankerRecipe
+from ragcli.finetuning.retrieval_measures import means
 from ragcli.finetuning.settings import Settings
 from ragcli.models.folder import ModelFolder, resolve
 from ragcli.reranking import CrossEncoder
@@ -123,9 +125,9 @@ def name(number: int) -> str:
     return chr(97 + number % 26) * 3 + chr(65 + number // 26) * 3
 
 
-def encoded(recipe: Any, given: list[Any], this: Job) -> Any:
-    made = [one for one in recipe.encode(given, this.settings, this.base) if not one.pop("empty")]
-    return datasets.Dataset.from_list([{**one, "row": at} for at, one in enumerate(made)])
+def encoded(recipe: Any, given: list[Any], this: Job, name: str = prepared.TRAIN) -> Any:
+    prepared.write(recipe.encode(given, this.settings, this.base), this.work, name)
+    return prepared.read(this.work, name)
 
 
 def trainer(recipe: Any, this: Job, model: Any, train: Any, evaluation: Any = None, **more: Any) -> Any:
@@ -216,8 +218,9 @@ def test_the_loss_is_the_librarys_where_rows_are_plain(encoder: ModelFolder, tmp
     collate = contrastive.PairCollator(lambda *_: {}, pad=ids.pad)
     columns = []
     for name in ("query", "positive", "negatives"):
-        texts = [row[name][0] if name == "negatives" else row[name] for row in made]
-        got = collate([{**made[0], "query": text, "negatives": [], "negative_ids": []} for text in texts])
+        texts = [row[name] for row in made]  # one negative each
+        none: dict[str, list[int]] = {"negatives": [], "negative_ids": [], "negative_sizes": []}
+        got = collate([{**made[0], **none, "query": text} for text in texts])
         order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
         back = [order.index(at) for at in range(len(texts))]
         columns.append({one: got[f"query_{one}"][back] for one in ("input_ids", "attention_mask")})
@@ -252,7 +255,7 @@ def test_what_answers_is_no_negative(encoder: ModelFolder, tmp_path: Path) -> No
     assert value([one, two]) > 0.01
     # A negative that the row itself says answers is left out, and counted.
     (row,) = EmbeddingRecipe().encode([replace(one, negatives=(one.positive, "n", "n"))], this.settings, encoder)
-    assert (row["contradictions"], len(row["negatives"])) == (1, 1)
+    assert (row["contradictions"], len(row["negative_ids"])) == (1, 1)
 
 
 def test_a_batch_in_pieces_has_the_same_loss_and_gradients(encoder: ModelFolder, tmp_path: Path) -> None:
@@ -293,18 +296,17 @@ def test_every_row_is_in_a_full_batch(count: int, size: int, processes: int) -> 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_a_run_learns_and_its_folder_is_complete(method: str, encoder: ModelFolder, tmp_path: Path) -> None:
-    recipe = EmbeddingRecipe([{"language": "zh", "question": "保修多久", "text": TEXTS[0]}])
+    recipe = EmbeddingRecipe()
     this = job(encoder, tmp_path, method=method, max_steps=80, learning_rate=2e-3)
-    train, held = encoded(recipe, rows(40), this), encoded(recipe, rows(60)[40:], this)
+    train, held = encoded(recipe, rows(40), this), encoded(recipe, rows(60)[40:], this, prepared.EVALUATION)
     model = recipe.load(this)
-    before = recipe.measures(this, model, train)
-    assert before["general_ndcg@10_zh"] == 1
+    before = means(recipe.values(this, model, train))
     run_of = trainer(recipe, this, model, train, held)
     run_of.train()
     losses = [one["loss"] for one in run_of.state.log_history if "loss" in one]
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5]), losses[-5:]
     assert np.isfinite(run_of.evaluate()["eval_loss"])
-    after = recipe.measures(this, model, train)
+    after = means(recipe.values(this, model, train))
     assert after["ndcg@10"] > before["ndcg@10"] + 0.05
     out = tmp_path / "out"
     out.mkdir()
@@ -417,7 +419,10 @@ def test_a_reranker_learns_and_query_takes_it(kind: str, labels: int, method: st
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5]), losses
     good, bad = model.predict([("zzzAAA part", "no. zzzAAA: a valve"), ("zzzAAA part", "nothing of 7")])
     assert good > bad + 0.2
-    assert 0 < recipe.measures(this, model, train)["ndcg@10"] <= 1
+    assert 0 < means(recipe.values(this, model, train))["ndcg@10"] <= 1
+    assert set(recipe.general(this, model)) == {
+        f"general_{one}@10_{two}" for one in ("ndcg", "rr") for two in ("zh", "en")
+    }
     out = tmp_path / "out"
     out.mkdir()
     pairs = [("dddAAA part", "no. dddAAA: a valve"), ("dddAAA part", "no. eeeAAA: a valve"), ("保修", "long " * 90)]

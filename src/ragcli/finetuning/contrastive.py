@@ -26,6 +26,7 @@ from sentence_transformers.util import all_gather_with_grad, get_rank
 from sentence_transformers.util.distributed import all_gather, get_world_size
 from torch.utils.data import Sampler
 
+from ragcli.finetuning.encoders import negatives_of
 from ragcli.finetuning.trained_state import TrainedState
 
 NO_TEXT = torch.iinfo(torch.int64).min  # fills up lists; no text has it
@@ -59,7 +60,7 @@ class PairCollator(SentenceTransformerDataCollator):  # type: ignore[misc]
         texts: dict[int, Sequence[int]] = {}
         for row in rows:
             texts[row["positive_id"]] = row["positive"]
-            texts.update(zip(row["negative_ids"], row["negatives"], strict=True))
+            texts.update(negatives_of(row))
         names = sorted(texts, key=lambda name: len(texts[name]))
         known = [[row["positive_id"], *row["known_ids"]] for row in rows]
         width = max(map(len, known))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,14 @@ def text_id(ids: Sequence[int]) -> int:
     """Return a number (int64) that a text's token ids make: texts that the model cannot tell apart have the same."""
     raw = b"".join(one.to_bytes(4, "little") for one in ids)
     return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little", signed=True)
+
+
+def negatives_of(row: Mapping[str, Any]) -> Iterator[tuple[int, list[int]]]:
+    """Yield id and token ids of each negative of an encoded row, in which they stand one behind another."""
+    start = 0
+    for name, size in zip(row["negative_ids"], row["negative_sizes"], strict=True):
+        yield name, row["negatives"][start : start + size]
+        start += size
 
 
 def train_device(settings: Settings) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ragcli.errors import InputError
-from ragcli.records import Json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,40 +61,29 @@ def measured(
     return {name: [values[name][str(at)] for at in range(len(found))] for name in names}
 
 
-def means(values: PerQuery, prefix: str = "", suffix: str = "") -> dict[str, float]:
-    """Return the mean of each measure, by its name in lower case."""
-    return {f"{prefix}{name.lower()}{suffix}": sum(some) / len(some) for name, some in values.items() if some}
+def named(values: PerQuery, prefix: str = "", suffix: str = "") -> PerQuery:
+    """Return values by the names that `ragcli.finetuning.guard` knows: ``general_ndcg@10_zh``."""
+    return {f"{prefix}{name.lower()}{suffix}": some for name, some in values.items() if some}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A question and the text that answers it."""
-
-    question: str
-    text: str
-    language: str = ""
+def means(values: PerQuery) -> dict[str, float]:
+    """Return the mean of each measure."""
+    return {name: sum(some) / len(some) for name, some in values.items() if some}
 
 
-def read_general(rows: Iterable[Mapping[str, Any]]) -> list[Question]:
-    """Return the questions on general texts.
+def of_embedder(
+    embedder: Embedder, questions: Sequence[str], passages: Sequence[str], right: Sequence[int]
+) -> PerQuery:
+    """Return how an embedder finds the passage that answers each question.
 
     Args:
-        rows: objects with ``question``, ``text`` and ``language``.
-
-    Raises:
-        InputError: one lacks a field.
+        embedder: the model, as ``query`` uses it.
+        questions: the questions.
+        passages: what is searched.
+        right: of each question, the place of the passage that answers it.
     """
-    made: list[Question] = []
-    for at, row in enumerate(rows, 1):
-        try:
-            made.append(
-                Question(question=str(row["question"]), text=str(row["text"]), language=str(row.get("language", "")))
-            )
-        except KeyError as error:
-            raise InputError(
-                f"the {at}. row of the general questions has no {error}.", hint="It takes question, text and language."
-            ) from error
-    return made
+    found = ranked(embedder.encode(questions, "query"), embedder.encode(passages, "passage"))
+    return measured(found, [[place] for place in right])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +101,6 @@ class Probe:
     passages: list[str]
     right: list[int]
     table: str
-
-    def values(self, embedder: Embedder) -> PerQuery:
-        """Return every measure of every question."""
-        found = ranked(embedder.encode(self.questions, "query"), embedder.encode(self.passages, "passage"))
-        return measured(found, [[place] for place in self.right])
 
 
 def probe_of(table: Table, *, questions: int = PROBE_QUESTIONS, passages: int = PROBE_PASSAGES, seed: int = 0) -> Probe:
@@ -165,43 +148,3 @@ def probe_of(table: Table, *, questions: int = PROBE_QUESTIONS, passages: int = 
     return Probe(
         questions=[question for question, _ in asked], passages=texts, right=list(range(len(asked))), table=table.name
     )
-
-
-def compared(before: PerQuery, after: PerQuery) -> Json:
-    """Return each measure before and after, with intervals (95 %, bootstrap) and the difference of the same queries."""
-    from ragcli.evaluation.measures import DIGITS
-    from ragcli.evaluation.statistics import interval, paired
-
-    def rounded(value: object) -> Json:
-        return {key: round(one, DIGITS) for key, one in asdict(value).items()}  # type: ignore[call-overload]
-
-    return {
-        name: {
-            "before": rounded(interval(before[name])),
-            "after": rounded(interval(after[name])),
-            "difference": rounded(paired(before[name], after[name])),
-        }
-        for name in before
-    }
-
-
-def probe(table: Table, base: str | None, tuned: str, *, device: str = "auto", seed: int = 0) -> Json:
-    """Return how base and tuned model find what a table's own chunks answer; see `probe_of` and `compared`.
-
-    Args:
-        table: the table.
-        base: as `ragcli.embedding.open_embedder` takes it.
-        tuned: likewise: the folder that was written.
-        device: auto, cpu, cuda or mps.
-        seed: of the sample.
-    """
-    from ragcli.embedding import open_embedder
-
-    made = probe_of(table, seed=seed)
-    open_one: Callable[[str | None], PerQuery] = lambda name: made.values(open_embedder(name, device=device))  # noqa: E731
-    return {
-        "table": table.name,
-        "questions": len(made.questions),
-        "passages": len(made.passages),
-        "measures": compared(open_one(base), open_one(tuned)),
-    }

@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Any
 from ragcli.embedding.profile import PROMPTS_MEANT, Profile, profile
 from ragcli.errors import ModelError, RagcliError
 from ragcli.finetuning.data.rows import PairRow, Row
-from ragcli.finetuning.encoders import TextIds, add_adapter, copy_tokenizer, merged, sentence_model, text_id
+from ragcli.finetuning.encoders import (
+    TextIds,
+    add_adapter,
+    copy_tokenizer,
+    merged,
+    negatives_of,
+    sentence_model,
+    text_id,
+)
 from ragcli.finetuning.recipe import Job
-from ragcli.finetuning.retrieval_measures import PerQuery, Question, means, measured, ranked, read_general
+from ragcli.finetuning.retrieval_measures import PerQuery, measured, named, ranked
 from ragcli.finetuning.settings import Settings
 from ragcli.jsonl import OnBad
 from ragcli.models.folder import ModelFolder
@@ -41,20 +49,9 @@ _log = logging.getLogger("ragcli")
 
 
 class EmbeddingRecipe:
-    """Contrastive training of an embedding model.
-
-    Args:
-        general: questions on general texts, objects with ``question``, ``text`` and ``language``: what the model could
-            before and should still be able to.
-
-    Raises:
-        InputError: such an object lacks a field.
-    """
+    """Contrastive training of an embedding model."""
 
     task = "embedding"
-
-    def __init__(self, general: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._general = read_general(general)
 
     def encode(
         self, rows: Iterable[Row], settings: Settings, base: ModelFolder, on_bad: OnBad | None = None
@@ -132,16 +129,7 @@ class EmbeddingRecipe:
         if fits(folder):
             write_graph(folder, how, model)
 
-    def measures(self, job: Job, model: Any, evaluation: Any | None) -> dict[str, float]:
-        """Return nDCG@10 and recall@10 on the evaluation rows and on general texts, each language by itself."""
-        found: dict[str, float] = {}
-        if evaluation is not None and len(evaluation):
-            found |= means(self.retrieval(job, model, evaluation))
-        for language, values in self.general(job, model).items():
-            found |= means(values, "general_", f"_{language}" if language else "")
-        return found
-
-    def retrieval(self, job: Job, model: Any, evaluation: Any) -> PerQuery:
+    def values(self, job: Job, model: Any, evaluation: Any) -> PerQuery:
         """Return how each evaluation query finds its passage among those of all evaluation rows.
 
         Of a large file, `MOST_QUERIES` rows that stand evenly in it are measured.
@@ -158,27 +146,11 @@ class EmbeddingRecipe:
             row = evaluation[at]
             queries[row["query_id"]] = row["query"]
             passages[row["positive_id"]] = row["positive"]
-            passages.update(zip(row["negative_ids"], row["negatives"], strict=True))
+            passages.update(negatives_of(row))
             right[row["query_id"]] |= {row["positive_id"], *row["known_ids"]}
         column = {name: at for at, name in enumerate(passages)}
         found = ranked(embedded(job, model, list(queries.values())), embedded(job, model, list(passages.values())))
-        return measured(found, [[column[one] for one in right[name] if one in column] for name in queries])
-
-    def general(self, job: Job, model: Any) -> dict[str, PerQuery]:
-        """Return how the general questions find their texts, by language."""
-        how = profile(job.base)
-        ids = TextIds(job.base.path, how.max_tokens)
-        by_language: dict[str, list[Question]] = defaultdict(list)
-        for one in self._general:
-            by_language[one.language].append(one)
-        found: dict[str, PerQuery] = {}
-        for language, some in by_language.items():
-            texts = {text: at for at, text in enumerate(dict.fromkeys(one.text for one in some))}
-            queries = [one for one, _ in ids([how.query + one.question for one in some])]
-            passages = [one for one, _ in ids([how.passage + text for text in texts])]
-            places = ranked(embedded(job, model, queries), embedded(job, model, passages))
-            found[language] = measured(places, [[texts[one.text]] for one in some])
-        return found
+        return named(measured(found, [[column[one] for one in right[name] if one in column] for name in queries]))
 
 
 def _encoded(row: PairRow, texts: Sequence[tuple[list[int], int]]) -> Json:
@@ -192,16 +164,17 @@ def _encoded(row: PairRow, texts: Sequence[tuple[list[int], int]]) -> Json:
     negatives, known = rest[: len(row.negatives)], rest[len(row.negatives) :]
     positive_id = text_id(positive)
     known_ids = sorted({text_id(ids) for ids, _ in known} - {positive_id})
-    kept = {text_id(ids): ids for ids, _ in negatives}
     bad = {positive_id, *known_ids}
+    kept = {name: ids for ids, _ in negatives if (name := text_id(ids)) not in bad}
     sizes = [len(ids) + lost for ids, lost in texts[: 2 + len(negatives)]]
     return {
         "query": query,
         "positive": positive,
-        "negatives": [ids for name, ids in kept.items() if name not in bad],
+        "negatives": [token for ids in kept.values() for token in ids],
+        "negative_sizes": [len(ids) for ids in kept.values()],
         "query_id": text_id(query),
         "positive_id": positive_id,
-        "negative_ids": [name for name in kept if name not in bad],
+        "negative_ids": list(kept),
         "known_ids": known_ids,
         "contradictions": sum(text_id(ids) in bad for ids, _ in negatives),
         "length": max(sizes),

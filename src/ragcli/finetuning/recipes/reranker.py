@@ -21,8 +21,9 @@ from ragcli.finetuning.encoders import (
     opened,
     train_device,
 )
+from ragcli.finetuning.general import LANGUAGES, general
 from ragcli.finetuning.recipe import Job
-from ragcli.finetuning.retrieval_measures import PerQuery, means, measured, read_general
+from ragcli.finetuning.retrieval_measures import PerQuery, measured, named
 from ragcli.finetuning.settings import Settings
 from ragcli.jsonl import OnBad, clean, loads
 from ragcli.models.folder import ModelFolder
@@ -43,19 +44,9 @@ _log = logging.getLogger("ragcli")
 
 
 class RerankerRecipe:
-    """Training of a cross-encoder with one output and binary cross-entropy.
-
-    Args:
-        general: questions on general texts, objects with ``question``, ``text`` and ``language``.
-
-    Raises:
-        InputError: such an object lacks a field.
-    """
+    """Training of a cross-encoder with one output and binary cross-entropy."""
 
     task = "reranker"
-
-    def __init__(self, general: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._general = read_general(general)
 
     def encode(
         self, rows: Iterable[Row], settings: Settings, base: ModelFolder, on_bad: OnBad | None = None
@@ -137,20 +128,22 @@ class RerankerRecipe:
         model.save_pretrained(str(folder), create_model_card=False)
         copy_tokenizer(job.base.path, folder)
 
-    def measures(self, job: Job, model: Any, evaluation: Any | None) -> dict[str, float]:
-        """Return nDCG@10 and RR@10 of each query's passages, filled up with others, and of general questions."""
-        found: dict[str, float] = {}
-        most = MOST_QUERIES[model.device.type]
-        if evaluation is not None and len(evaluation):
-            good: dict[str, list[str]] = defaultdict(list)
-            bad: dict[str, list[str]] = defaultdict(list)
-            for row in evaluation:
-                for passage, label in zip(row["passages"], row["labels"], strict=True):
-                    (good if label >= 0.5 else bad)[row["query"]].append(passage)
-            found |= means(_ranked(model, good, bad, most))
-        for language in sorted({one.language for one in self._general}):
-            some = {one.question: [one.text] for one in self._general if one.language == language}
-            found |= means(_ranked(model, some, {}, most), "general_", f"_{language}" if language else "")
+    def values(self, job: Job, model: Any, evaluation: Any) -> PerQuery:
+        """Return nDCG@10 and RR@10 of each evaluation query's passages, filled up with others to `_CANDIDATES`."""
+        good: dict[str, list[str]] = defaultdict(list)
+        bad: dict[str, list[str]] = defaultdict(list)
+        for row in evaluation:
+            for passage, label in zip(row["passages"], row["labels"], strict=True):
+                (good if label >= 0.5 else bad)[row["query"]].append(passage)
+        return named(_ranked(model, good, bad, MOST_QUERIES[model.device.type]))
+
+    def general(self, job: Job, model: Any) -> PerQuery:
+        """Return how the general questions rank their texts among others, by language."""
+        found: PerQuery = {}
+        for language in LANGUAGES:
+            some = {one.question: [one.text] for one in general(language)}
+            values = _ranked(model, some, {}, MOST_QUERIES[model.device.type])
+            found |= named(values, "general_", f"_{language}")
         return found
 
     def _limit(self, tokenizer: Any, settings: Settings, base: ModelFolder) -> int:
