@@ -35,8 +35,8 @@ test: $(VENV)/.dev
 	$(BIN)/python $(TESTS)
 
 test-torch: $(VENV)/.torch
-	$(BIN)/python -m pytest tests/test_embedding_torch.py tests/test_reranking.py tests/test_memory_torch.py \
-		tests/test_llms_transformers.py
+	$(BIN)/python $(TESTS) tests/test_embedding_torch.py tests/test_reranking.py tests/test_memory_torch.py \
+		tests/test_llms_transformers.py tests/test_finetune_*_torch.py
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

@@ -12,7 +12,7 @@ _ragcli() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat eval diagnose questions --help --version' -- "$cur"))
+    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat eval diagnose questions finetune --help --version' -- "$cur"))
     return
   fi
   case ${COMP_WORDS[1]} in
@@ -263,6 +263,49 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--table -t --db -d -n --count --unanswerable --model -m --llm --kind --where --seed --test --test-out --no-filter -k --top-k --mode --keep-dropped --resume --embed-model --device --model-options --adapter --quantize --window --timeout --concurrency --temperature --max-tokens --stop --template --report --quiet -q --format --help' ;;
+    finetune)
+      case $prev in
+        --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --data) return ;;
+        --output|-o) return ;;
+        --task) COMPREPLY=($(compgen -W "auto chat text preference embedding reranker" -- "$cur")); return ;;
+        --method) COMPREPLY=($(compgen -W "auto full lora qlora" -- "$cur")); return ;;
+        --eval-data) return ;;
+        --config) return ;;
+        --epochs) return ;;
+        --max-steps) return ;;
+        --learning-rate|--lr) return ;;
+        --schedule) COMPREPLY=($(compgen -W "cosine linear constant constant_with_warmup" -- "$cur")); return ;;
+        --warmup) return ;;
+        --weight-decay) return ;;
+        --batch) return ;;
+        --micro-batch) return ;;
+        --length) return ;;
+        --precision) COMPREPLY=($(compgen -W "auto bf16 fp16 fp32" -- "$cur")); return ;;
+        --rank) return ;;
+        --alpha) return ;;
+        --dropout) return ;;
+        --target) return ;;
+        --neftune) return ;;
+        --patience) return ;;
+        --beta) return ;;
+        --temperature) return ;;
+        --mine-from) return ;;
+        --negatives) return ;;
+        --probe) return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --gpus) return ;;
+        --sharding) COMPREPLY=($(compgen -W "auto ddp fsdp zero3" -- "$cur")); return ;;
+        --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
+        --log-steps) return ;;
+        --eval-steps) return ;;
+        --save-steps) return ;;
+        --keep) return ;;
+        --seed) return ;;
+        --report-to) COMPREPLY=($(compgen -W "tensorboard wandb swanlab" -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--model -m --data --output -o --task --method --eval-data --config --dry-run --show-example --epochs --max-steps --learning-rate --lr --schedule --warmup --weight-decay --batch --micro-batch --length --packing --checkpointing --no-checkpointing --precision --rank --alpha --dropout --target --neftune --patience --beta --temperature --mine-from --negatives --probe --db -d --gpus --sharding --device --log-steps --eval-steps --save-steps --keep --seed --merge --strict --guard --no-guard --overwrite --trust-remote-code --report-to --skip-bad --quiet -q --format --help' ;;
   esac
   case $cur in
     -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;

@@ -196,7 +196,9 @@ def finetune(
     ] = Sharding.auto,
     device: DeviceOption = Device.auto,
     log_steps: Annotated[int, typer.Option("--log-steps", metavar="N", min=0, help="Steps between two records.")] = 0,
-    eval_steps: Annotated[int, typer.Option("--eval-steps", metavar="N", min=0, help="Steps between evaluations.")] = 0,
+    eval_steps: Annotated[
+        int, typer.Option("--eval-steps", metavar="N", min=0, help="Steps between evaluations; a quarter of all.")
+    ] = 0,
     save_steps: Annotated[
         int, typer.Option("--save-steps", metavar="N", min=0, help="Steps between checkpoints; a tenth of all.")
     ] = 0,

@@ -190,7 +190,7 @@ def _perplexity(name: str, before: float, after: float, bounds: Bounds, unable: 
     ratio = after / before
     numbers = f"from {_value(before)} to {_value(after)} ({_value(ratio)} times; up to {bound:g} is let through)"
     failed = ratio > bound and not unable
-    went = "rose" if ratio > 1 else "fell"
+    went = "stayed" if ratio == 1 else "rose" if ratio > 1 else "fell"
     if unable:
         said = f"{what} {went} {numbers}; the base hardly knows this language, so that it is not judged."
     elif failed and general:
@@ -216,7 +216,7 @@ def _retrieval(name: str, before: float, after: float, bounds: Bounds, interval:
     difference = after - before
     failed = difference < bound - 1e-12 and (high is None or high < 0)
     within = "" if low is None else f" [{low:+.3f}, {high:+.3f}]"
-    went = "rose" if difference > 0 else "fell"
+    went = "stayed" if not difference else "rose" if difference > 0 else "fell"
     said = (
         f"{what} {went} from {before:.3f} to {after:.3f} ({difference:+.3f}{within}; down to {bound:+g} is let through)"
     )

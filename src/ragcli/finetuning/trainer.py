@@ -176,7 +176,7 @@ class Careful:
             "type": "step",
             "step": self.state.global_step,
             "steps": self.state.max_steps,
-            "epoch": round(logs.get("epoch", 0.0), 4),
+            "epoch": round(self.state.epoch or 0.0, 4),
             "loss": logs["loss"],
             "learning_rate": logs.get("learning_rate"),
             "gradient_norm": logs.get("grad_norm"),

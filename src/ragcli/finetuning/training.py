@@ -188,7 +188,7 @@ def arguments(this: Job, has_evaluation: bool) -> dict[str, Any]:
         "eval_strategy": "no",
     }
     if has_evaluation:
-        told |= {"eval_strategy": "steps", "eval_steps": settings.eval_steps or every}
+        told |= {"eval_strategy": "steps", "eval_steps": settings.eval_steps}
         if settings.patience:  # a checkpoint with each evaluation, so that the best one is there
             told["save_steps"] = told["eval_steps"]
             told |= {"load_best_model_at_end": True, "metric_for_best_model": "loss", "greater_is_better": False}
@@ -280,4 +280,7 @@ def steps_between(settings: Settings, steps: int) -> Settings:
     from dataclasses import replace
 
     save = settings.save_steps or min(500, max(1, math.ceil(steps / 10)))
-    return replace(settings, save_steps=save, log_steps=settings.log_steps or (1 if steps <= 500 else 10))
+    evaluate = settings.eval_steps or (save if settings.patience else max(save, min(500, math.ceil(steps / 4))))
+    return replace(
+        settings, save_steps=save, eval_steps=evaluate, log_steps=settings.log_steps or (1 if steps <= 500 else 10)
+    )
