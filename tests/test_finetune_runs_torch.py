@@ -206,8 +206,8 @@ def test_memory_that_is_not_enough_halves_the_passes(base, data, tmp_path):
     long = tmp_path / "long.jsonl"
     text = "长文本 long text. " * 12
     long.write_bytes(jsonl(*(talk(f"{n}{text}", text) for n in range(16))))
-    big = tiny_chat_model(tmp_path / "big", layers=8, hidden=512, vocabulary=4000)
-    common = ("-m", big, "--data", long, "--length", "512", "--batch", "16", "--micro-batch", "16", "--max-steps", "2")
+    big = tiny_chat_model(tmp_path / "big", layers=32, hidden=128, vocabulary=4000)
+    common = ("-m", big, "--data", long, "--length", "512", "--batch", "16", "--micro-batch", "16", "--max-steps", "1")
     more = ("--precision", "fp32", "--device", "cpu", "--no-guard", "--no-checkpointing", "--method", "lora")
     script = (
         "import resource, sys; from ragcli.cli import main; import torch, trl, peft, datasets;"
@@ -225,7 +225,7 @@ def test_memory_that_is_not_enough_halves_the_passes(base, data, tmp_path):
     halved = of_type(done.stdout, "out_of_memory")
     assert halved and halved[0]["micro_batch"] == 8 and halved[0]["accumulation"] == 2
     assert b"the memory was not enough for 16 rows at once" in done.stderr
-    assert sorted(losses(done.stdout)) == [1, 2]
+    assert sorted(losses(done.stdout)) == [1]
 
 
 def test_a_disk_without_room_skips_the_checkpoint_and_says_so(base, data, tmp_path):
