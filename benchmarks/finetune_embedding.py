@@ -21,6 +21,7 @@ import ast
 import hashlib
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -145,7 +146,7 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=300, help="documents that are searched; none of them was seen")
     parser.add_argument("--work", type=Path, help="keep what is made here")
     parser.add_argument("--only", choices=("code", "cmrc"), action="append", help="train on this one alone")
-    parser.add_argument("options", nargs="*", help="further options of ragcli finetune, after --")
+    parser.add_argument("--options", default="", help="further options of ragcli finetune: --options='--epochs 1'")
     given = parser.parse_args()
     place = tempfile.TemporaryDirectory()
     root = (given.work or Path(place.name)).resolve()
@@ -164,7 +165,7 @@ def main() -> None:
         out = root / f"tuned-{trained}"
         start = time.perf_counter()
         options = ["-m", "builtin", "--task", "embedding", "--data", str(trains[trained]), "-o", str(out)]
-        ragcli(root, "finetune", *options, *given.options)
+        ragcli(root, "finetune", *options, *shlex.split(given.options))
         minutes = (time.perf_counter() - start) / 60
         pairs = sum(1 for line in trains[trained].read_bytes().splitlines() if line)
         for name, work in works.items():
