@@ -32,7 +32,7 @@ def by_hand(folder: str, data: str, steps: int, out: str) -> None:
     from trl import SFTConfig, SFTTrainer
 
     began = time.perf_counter()
-    rows = Dataset.from_list([json.loads(line) for line in Path(data).open()])
+    rows = Dataset.from_list([json.loads(line) for line in Path(data).read_text().splitlines()])
     tokenizer = AutoTokenizer.from_pretrained(folder)
     loading = time.perf_counter()
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)

@@ -176,7 +176,7 @@ def finetune(
     beta: Annotated[float, typer.Option("--beta", metavar="X", min=0, help="Of DPO: how near it stays.")] = 0.1,
     temperature: Annotated[
         float, typer.Option("--temperature", metavar="X", min=0.001, help="Of the embedding's loss.")
-    ] = 0.05,
+    ] = 0.01,
     mine_from: Annotated[
         str | None,
         typer.Option("--mine-from", metavar="TABLE", help="Take hard negatives from a table's chunks."),

@@ -28,6 +28,8 @@ _RATES = {
 }
 _BATCH = {"chat": 16, "text": 16, "preference": 16, "embedding": 64, "reranker": 32}
 _FEW = 50  # steps that a run should have at least
+# The least that a batch shrinks to for that: the pairs of a batch are each other's negatives, and few teach little.
+_LEAST = {"embedding": 32}
 _MOST_MICRO = {"gpu": 64, "cpu": 8}
 _PACKED = {"gpu": 2048, "cpu": 1024}  # tokens of a packed sequence
 _ROUND = 64  # lengths are multiples of it
@@ -198,7 +200,7 @@ def _batch(wish: Settings, data: Data, length: int) -> int:
         return wish.batch
     rows = -(-data.tokens // length) if wish.packing else data.rows
     batch = _BATCH[wish.task]
-    while batch > 4 and rows * (wish.epochs or _epochs(wish, data)) / batch < _FEW:
+    while batch > _LEAST.get(wish.task, 4) and rows * (wish.epochs or _epochs(wish, data)) / batch < _FEW:
         batch //= 2
     return batch
 

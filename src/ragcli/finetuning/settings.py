@@ -79,7 +79,7 @@ class Settings:
     save_steps: int = 0
     keep: int = 2
     beta: float = 0.1
-    temperature: float = 0.05
+    temperature: float = 0.01
     seed: int = 42
     device: str = "auto"
     processes: int = 1

@@ -71,7 +71,8 @@ class Numbered:
             row = one.pop(ROW, None)
             rows += sorted(set(row)) if isinstance(row, list) else [] if row is None else [row]
             length = one.pop(LENGTH, None)
-            tokens += length if length is not None else len(one.get("input_ids") or ())
+            told = one.pop(_TOKENS, length)  # a row of several texts has more tokens than its longest
+            tokens += told if told is not None else len(one.get("input_ids") or ())
             bare.append(one)
         return {**self.collator(bare), ROW: rows, _TOKENS: tokens}
 
