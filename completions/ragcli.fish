@@ -303,7 +303,7 @@ complete -c ragcli -n '__fish_seen_subcommand_from finetune' -l mine-from -x -d 
 complete -c ragcli -n '__fish_seen_subcommand_from finetune' -l negatives -x -d 'Hard negatives of a row'
 complete -c ragcli -n '__fish_seen_subcommand_from finetune' -l probe -x -d 'Compare retrieval from a table before and after'
 complete -c ragcli -n '__fish_seen_subcommand_from finetune' -l db -s d -r -F -d 'Folder or URI of the LanceDB database'
-complete -c ragcli -n '__fish_seen_subcommand_from finetune' -l gpus -x -d 'GPUs of this machine, a process each'
+complete -c ragcli -n '__fish_seen_subcommand_from finetune' -l gpus -x -d 'GPUs of this machine, all by default'
 complete -c ragcli -n '__fish_seen_subcommand_from finetune' -l sharding -x -a 'auto ddp fsdp zero3' -d 'What each of several processes holds'
 complete -c ragcli -n '__fish_seen_subcommand_from finetune' -l device -x -a 'auto cpu cuda mps' -d 'Where the model runs'
 complete -c ragcli -n '__fish_seen_subcommand_from finetune' -l log-steps -x -d 'Steps between two records'

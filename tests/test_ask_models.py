@@ -202,7 +202,9 @@ def test_the_commands_of_the_readme(hubs: Any, name: str, endpoint: dict[str, st
     for hub in (hubs.hf, hubs.ms):
         hub.repos["Qwen/Qwen2.5-1.5B-Instruct-GGUF"] = Repo({"qwen2.5-1.5b-instruct-q4_k_m.gguf": gguf})
     text = (ROOT / name).read_text(encoding="utf-8")
-    (block,) = (one for one in re.findall(r"```shell\n(.*?)```", text, re.DOTALL) if "ragcli ask -t kb --calibrate" in one)
+    (block,) = (
+        one for one in re.findall(r"```shell\n(.*?)```", text, re.DOTALL) if "ragcli ask -t kb --calibrate" in one
+    )
     (hubs.folder / "questions.txt").write_text("手机的保修期是多久？\n平板电脑的保修期是多久？\n", "utf-8")
     (hubs.folder / "questions.jsonl").write_bytes(
         jsonl({"text": "手机的保修期是多久？", "answerable": True}, {"text": "谁发明了电话？", "answerable": False})

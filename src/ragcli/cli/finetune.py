@@ -189,7 +189,7 @@ def finetune(
     db: DbOption = DEFAULT_DB,
     gpus: Annotated[
         str | None,
-        typer.Option("--gpus", metavar="auto|N", help="GPUs of this machine, a process each; on the CPU processes."),
+        typer.Option("--gpus", metavar="auto|N", help="GPUs of this machine, all by default; on the CPU: processes."),
     ] = None,
     sharding: Annotated[
         Sharding, typer.Option("--sharding", help="What each of several processes holds; auto: what fits.")

@@ -110,7 +110,7 @@ class Run:
         base = resolve(wish.model)
         from ragcli.finetuning.launch import processes_for
 
-        processes = processes_for(self.gpus or "1", wish.device)
+        processes = processes_for(self.gpus, wish.device)
         machine = machine_of(devices(), wish.device, processes, wish.precision)
         return Request(
             wish=replace(wish, processes=processes * nodes.count),

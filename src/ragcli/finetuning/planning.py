@@ -132,15 +132,16 @@ def plan(wish: Settings, data: Data, machine: Machine, model: Architecture | Non
     batch = _batch(wish, data, length)
     tried = _methods(wish)
     chosen, micro, checkpointing, needed = tried[0], 1, wish.checkpointing, 0
+    sharding = _shardings(wish)[0]
     if model is None:
         why.append("the shape of this model is not known, so that its memory could not be reckoned")
         micro = wish.micro_batch or 1
     else:
         found = None
-        for method in tried:
-            found = _fitting(replace(wish, method=method), model, length, batch, machine, available)
+        for method, kind in ((method, kind) for method in tried for kind in _shardings(wish)):
+            found = _fitting(replace(wish, method=method, sharding=kind), model, length, batch, machine, available)
             if found is not None:
-                chosen, (micro, checkpointing, needed) = method, found
+                chosen, sharding, (micro, checkpointing, needed) = method, kind, found
                 break
         if found is None:
             raise _too_large(wish, model, length, tried[-1], available, machine)
@@ -153,7 +154,7 @@ def plan(wish: Settings, data: Data, machine: Machine, model: Architecture | Non
     epochs = wish.epochs or _epochs(wish, data)
     settings = replace(
         wish, method=chosen, length=length, batch=batch, micro_batch=micro, checkpointing=checkpointing,
-        learning_rate=rate, epochs=epochs,
+        learning_rate=rate, epochs=epochs, sharding=sharding,
     )  # fmt: skip
     rows = -(-data.tokens // length) if settings.packing else data.rows
     steps = settings.max_steps or max(1, round(-(-rows // batch) * epochs))
@@ -174,6 +175,13 @@ def _methods(wish: Settings) -> Sequence[str]:
     if wish.task not in LANGUAGE:
         return ("full", "lora")
     return ("full", "lora", "qlora") if wish.task == "text" else ("lora", "qlora")
+
+
+def _shardings(wish: Settings) -> Sequence[str]:
+    """Return what each process may hold, the fastest first."""
+    if wish.sharding != "auto":
+        return (wish.sharding,)
+    return ("ddp",) if wish.processes == 1 else ("ddp", "fsdp")
 
 
 def _length(wish: Settings, data: Data, window: int, machine: Machine) -> int:
