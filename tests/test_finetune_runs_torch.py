@@ -355,3 +355,26 @@ def test_rows_come_in_by_stdin(base, tmp_path):
     done = finetune("-m", base, "--data", "-", "-o", tmp_path / "out", *FAST, "--max-steps", "2", stdin=rows(8))
     assert done.returncode == 0, done.stderr.decode()
     assert of_type(done.stdout, "statistics")[0]["rows"]["read"] == 8
+
+
+def test_two_processes_learn_what_one_learns(base, data, tmp_path):
+    common = ("-m", base, "--data", data, *FAST, "--max-steps", "8", "--save-steps", "4")
+    one = finetune(*common, "-o", tmp_path / "one", "--micro-batch", "4")
+    two = finetune(*common, "-o", tmp_path / "two", "--micro-batch", "2", "--gpus", "2", "--sharding", "fsdp")
+    assert one.returncode == two.returncode == 0, two.stderr.decode()
+    plan = of_type(two.stdout, "plan")[0]
+    assert (plan["processes"], plan["sharding"], plan["accumulation"]) == (2, "fsdp", 1)
+    expected, found = losses(one.stdout), losses(two.stdout)
+    assert expected.keys() == found.keys()
+    assert all(abs(expected[step] - found[step]) < 1e-3 for step in expected)
+    tokens = [[step["tokens"] for step in of_type(each.stdout, "step")] for each in (one, two)]
+    assert tokens[0] == tokens[1]
+
+
+def test_others_are_told(base, data, tmp_path):
+    pytest.importorskip("tensorboard")
+    done = finetune(
+        "-m", base, "--data", data, *FAST, "-o", tmp_path / "out", "--max-steps", "2", "--report-to", "tensorboard",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert list((tmp_path / "out" / "runs").rglob("events.out.tfevents*"))

@@ -9,6 +9,7 @@ import contextlib
 import gc
 import logging
 import math
+import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -147,6 +148,8 @@ def _trainer(this: Job, say: Say, stop: Stop) -> Any:
         keep=settings.keep,
         stop=stop,
     )
+    if "tensorboard" in settings.report_to:  # else they would go with the work folder
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(Path(settings.output) / "runs"))
     trainer = recipe.trainer(this, model, train_rows, evaluation, arguments(this, evaluation is not None), watch)
     trainer.remove_callback(PrinterCallback)  # it prints to stdout
     if settings.patience and evaluation is not None:

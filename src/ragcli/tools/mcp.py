@@ -75,6 +75,8 @@ class McpServer:
         self._task: asyncio.Task[None] | None = None
         self._stop: asyncio.Event | None = None
         self._client: Client | None = None
+        self._ended = threading.Event()
+        self._waiting: set[concurrent.futures.Future[Any]] = set()  # calls, which an end of the thread must wake
         ready: concurrent.futures.Future[list[Any]] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True, name="ragcli mcp")
         self._thread.start()
@@ -109,22 +111,31 @@ class McpServer:
         loop, client = self._loop, self._client
         if loop is None or client is None or not self._thread.is_alive():
             raise ToolError(self._closed())
+        called = _called(client, name, arguments, timeout)
         try:
-            future = asyncio.run_coroutine_threadsafe(_called(client, name, arguments, timeout), loop)
+            future = asyncio.run_coroutine_threadsafe(called, loop)
         except RuntimeError as error:  # the loop has been closed since
+            called.close()
             raise ToolError(self._closed()) from error
+        self._waiting.add(future)
+        if self._ended.is_set():  # since it was looked at: the loop begins nothing more
+            future.cancel()
         try:
             result = future.result(timeout + _GRACE)
         except (TimeoutError, asyncio.TimeoutError, concurrent.futures.TimeoutError):
             future.cancel()
             raise ToolTimeoutError(f"{name} did not answer within {timeout:g} seconds.") from None
         except (concurrent.futures.CancelledError, asyncio.CancelledError) as error:
+            if self._ended.is_set():
+                called.close()  # which may never have begun
             raise ToolError(self._closed()) from error
         except BaseException as error:
             if not isinstance(error, Exception):  # a Ctrl-C ends the call on the server too
                 future.cancel()
                 raise
             raise ToolError(self._call_error(_leaf(error))) from error
+        finally:
+            self._waiting.discard(future)
         text = _text(result)
         if result.is_error:
             raise ToolError(text)
@@ -153,6 +164,10 @@ class McpServer:
         except BaseException as error:  # noqa: BLE001  told to whoever waits; later there is nobody left to be told
             if not ready.done():
                 ready.set_exception(self._start_error(_leaf(error)))
+        finally:
+            self._ended.set()
+            for future in list(self._waiting):
+                future.cancel()
 
     async def _serve(self, ready: concurrent.futures.Future[list[Any]]) -> None:
         self._loop = asyncio.get_running_loop()
