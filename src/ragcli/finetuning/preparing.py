@@ -119,6 +119,8 @@ def prepare(request: Request, work: Path, on_bad: OnBad | None = None) -> Prepar
     made = _plan(request, wish, written)
     record = _cut(made, work, written, statistics.record(), bool(request.evaluation))
     warnings = [*statistics.warnings(), *_lost(record)]
+    told = record["tokens"]
+    made = replace(made, seconds=made.seconds * (1 - told["cut"] / max(1, told["total"])))
     settings = steps_between(made.settings, made.steps)
     extra: Json = {
         "statistics": record,
