@@ -35,8 +35,8 @@ _PACKED = {"gpu": 2048, "cpu": 1024}  # tokens of a packed sequence
 _ROUND = 64  # lengths are multiples of it
 _EPOCHS = ((1_000, 3.0), (10_000, 2.0))
 _CPU_PART = 0.8  # of the free memory
-# Of the rate of one large matrix product. Processor: a LoRA of SmolLM2-135M on two cores took 77 s, 81 were told; the
-# other is what is usual for training on GPUs, and was not measured.
+# Of the rate of one large matrix product. Processor: a LoRA of SmolLM2-135M on two cores took 77 s, and 62 to 81 were
+# told; the other is what is usual for training on GPUs, and was not measured.
 _GPU_EFFICIENCY, _CPU_EFFICIENCY = 0.4, 0.45
 _FORWARD, _BACKWARD = 2, 2  # operations for each parameter and token; the weights' gradients take as many again
 
