@@ -378,3 +378,18 @@ def test_others_are_told(base, data, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     assert list((tmp_path / "out" / "runs").rglob("events.out.tfevents*"))
+
+
+def test_a_terminal_has_a_table_a_bar_and_a_chart(base, data, tmp_path):
+    import pexpect
+
+    args = ["finetune", "-m", base, "--data", data, *FAST, "-o", tmp_path / "out", "--max-steps", "6"]
+    shown = pexpect.spawn(
+        str(RAGCLI), [str(one) for one in args], env={**environment(**ONE), "TERM": "xterm"}, timeout=120,
+        encoding="utf-8", dimensions=(40, 110),
+    )  # fmt: skip
+    for expected in ("rows", "60 of 60", "method", "6/6", "loss", "6 steps, loss", "ragcli ask -m"):
+        shown.expect_exact(expected)
+    shown.expect(pexpect.EOF)
+    shown.close()
+    assert shown.exitstatus == 0

@@ -121,6 +121,8 @@ class _Bar:
             TextColumn("{task.fields[said]}"),
             console=Console(stderr=True),
             transient=True,
+            redirect_stdout=False,  # the run does so itself, and each would put back what the other had put there
+            redirect_stderr=False,
         )
         self._task = self._bar.add_task(what, total=None, said="")
         self._bar.start()
@@ -150,7 +152,7 @@ def _show_prepared(made: Prepared) -> None:
     row("cut", f"{cut['rows']:,} rows at {cut['length']:,} tokens, {tokens['cut']:,} tokens lost")
     if told.get("sequences"):
         row("packed", f"{told['sequences']:,} sequences")
-    row("method", "; ".join([plan["method"], *plan["why"]]))
+    row("method", "; ".join(plan["why"]) or plan["method"])
     row(
         "steps",
         f"{plan['steps']:,} of {plan['batch']:,} rows ({plan['micro_batch']} at once), {plan['epochs']:g} epochs,"
