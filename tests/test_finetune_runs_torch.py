@@ -316,6 +316,23 @@ def test_preferences_are_trained_with_a_reference(base, tmp_path):
     assert abs(steps[1] - 0.6931) < 1e-3 and steps[max(steps)] < 0.6
 
 
+def test_preferences_that_are_cut_are_counted(base, tmp_path):
+    pairs = tmp_path / "pairs.jsonl"
+    long = "很长的问题。" * 40
+    pairs.write_bytes(
+        jsonl(
+            {"prompt": long, "chosen": "好", "rejected": "不好"},
+            {"prompt": "短?", "chosen": "答" + long, "rejected": "不知道"},
+            *({"prompt": f"{n}+1?", "chosen": str(n + 1), "rejected": "不知道"} for n in range(6)),
+        )
+    )
+    done = finetune("-m", base, "--data", pairs, "--dry-run", *FAST[2:], "--length", "64")
+    assert done.returncode == 0, done.stderr.decode()
+    told = of_type(done.stdout, "statistics")[0]
+    assert told["cut"] == {"length": 64, "rows": 2} and told["rows"]["empty_after_cut"] == 1
+    assert told["tokens"]["cut"] > 0 and b"2 of 8 rows are cut at 64 tokens; 1 of them" in done.stderr
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers, about a name of its own
 def test_a_merged_model_is_one_folder(base, data, tmp_path):
     import torch

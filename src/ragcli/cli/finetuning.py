@@ -179,7 +179,10 @@ class Run:
                 note(f"ragcli finetune: stopped after step {outcome.step}, which is saved; the same command goes on.")
                 return INTERRUPTED
             view.done(outcome.record)
-        return GATE if outcome.flagged and self.strict else OK
+        if outcome.flagged and self.strict:
+            return GATE
+        # Also where an earlier run left them out, which this one went on with.
+        return PARTIAL if prepared.statistics["rows"]["bad"] else OK
 
     def _show_done(self, record: Json) -> int:
         note(f"ragcli finetune: {self.wish.output} is finished already; --overwrite trains again.")

@@ -53,7 +53,7 @@ def finish(this: Job, request: Request, output: Path) -> bool:
         say(verdict)
     result = _result(this, output, folder, verdict)
     _describe(this, request, folder, result, verdict, notes)
-    _move(this, request, folder, output, result)
+    _move(this, folder, output)
     return bool(verdict and verdict["failed"])
 
 
@@ -124,11 +124,7 @@ def _result(this: Job, output: Path, folder: Path, verdict: Json | None) -> Json
     form = "adapter" if (folder / "adapter_config.json").is_file() else "model"
     result: Json = {"type": "finetuned", "output": str(output), "task": this.settings.task, "form": form}
     result |= {"method": this.settings.method, "model": this.settings.model}
-    result |= {
-        key: trained[key]
-        for key in ("steps", "epochs", "first_loss", "last_loss", "best_step", "seconds")
-        if key in trained
-    }
+    result |= {key: trained[key] for key in _TOLD if key in trained}
     if evaluations:
         result["evaluation_loss"] = evaluations[-1]
     if verdict is not None:
@@ -191,7 +187,7 @@ def _describe(this: Job, request: Request, folder: Path, result: Json, verdict: 
     (folder / MANIFEST).write_bytes(dumps(manifest))
 
 
-def _move(this: Job, request: Request, folder: Path, output: Path, result: Json) -> None:
+def _move(this: Job, folder: Path, output: Path) -> None:
     """Put all in its place, the manifest last, and remove what was under way."""
     for one in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
         target = output / one.name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -66,12 +65,6 @@ def settings_of(value: Json) -> Settings:
     """Return settings that were written as JSON."""
     given: Json = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
     return Settings(**given)
-
-
-def key(settings: Settings, base: str, data: Json) -> str:
-    """Return the hash of what a run learns: settings, base and data; runs of the same key go on with each other."""
-    kept = {name: item for name, item in asdict(settings).items() if name not in FREE and name != "model"}
-    return hashlib.sha256(dumps({"settings": kept, "base": base, "data": data})).hexdigest()
 
 
 def with_batch(job: Job, micro_batch: int) -> Job:

@@ -272,12 +272,13 @@ def _plan(request: Request, wish: Settings, written: prepared.Written) -> Plan:
 
 def _cut(made: Plan, work: Path, written: prepared.Written, record: Json, evaluates: bool) -> Json:
     """Cut and pack the rows as planned; return the statistics with what that lost."""
-    from ragcli.finetuning.recipes.chat import cut
+    from ragcli.finetuning.recipes import chat, preference
 
     settings = made.settings
     length = settings.length
     names = [prepared.TRAIN, *([prepared.EVALUATION] if evaluates else [])]
-    if settings.task == "chat" and written.longest > length:
+    cut = {"chat": chat.cut, "preference": preference.cut}.get(settings.task)
+    if cut is not None and written.longest > length:
         for name in names:
             done = prepared.recut(work, name, lambda row: cut(row, length))
             if not done.rows:
@@ -309,7 +310,9 @@ def _lost(record: Json) -> list[str]:
 def _recounted(record: Json, length: int, done: prepared.Written) -> Json:
     """Return the statistics with what was lost at the length that was chosen."""
     record["cut"] = {"length": length, "rows": done.cut_rows}
-    record["tokens"] = {**record["tokens"], "cut": done.cut_tokens, "trained": done.trained}
+    record["tokens"] = {**record["tokens"], "cut": done.cut_tokens}
+    if done.trained:
+        record["tokens"]["trained"] = done.trained
     rows = record["rows"]
     record["rows"] = {**rows, "empty_after_cut": done.empty}
     return record

@@ -82,3 +82,17 @@ class PreferenceRecipe:
     def save(self, job: Job, model: Any, folder: Path, state: Mapping[str, Any] | None = None) -> None:
         """Write adapter or model, tokenizer and template."""
         language.save_trained(job, model, folder, state)
+
+
+def cut(example: Json, length: int) -> tuple[Json, int]:
+    """Return a row whose prompt and answers have at most ``length`` tokens, and how many the longer pair lost.
+
+    Where the prompt leaves no room, or the answers are the same as far as they go, nothing is left to learn.
+    """
+    lost = max(0, example["length"] - length)
+    if not lost:
+        return example, 0
+    room = max(0, length - len(example["prompt_ids"]))
+    chosen, rejected = example["chosen_ids"][:room], example["rejected_ids"][:room]
+    shorter = {"chosen_ids": chosen, "rejected_ids": rejected, "length": length, "empty": chosen == rejected}
+    return {**example, **shorter}, lost
