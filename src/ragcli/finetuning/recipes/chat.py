@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from ragcli.errors import InputError
@@ -18,7 +17,7 @@ from ragcli.models.folder import ModelFolder
 from ragcli.records import Json
 
 
-class ChatRecipe:
+class ChatRecipe(language.LanguageRecipe):
     """See `ragcli.finetuning.recipe.Recipe`."""
 
     task = "chat"
@@ -47,12 +46,6 @@ class ChatRecipe:
                     "empty": not encoded.trained,
                 }
 
-    def load(self, job: Job) -> Any:
-        """Return the base; TRL's trainer puts the adapters in."""
-        model = language.load_base(job)
-        language.check_targets(model, job.settings)
-        return model
-
     def trainer(
         self, job: Job, model: Any, train: Any, evaluation: Any | None, arguments: Mapping[str, Any], watch: Watch
     ) -> Any:
@@ -71,10 +64,6 @@ class ChatRecipe:
             processing_class=language.tokenizer_of(job.base, settings),
             peft_config=language.adapter_config(settings),
         )
-
-    def save(self, job: Job, model: Any, folder: Path, state: Mapping[str, Any] | None = None) -> None:
-        """Write adapter or model, tokenizer and template."""
-        language.save_trained(job, model, folder, state)
 
 
 class TextRecipe(ChatRecipe):

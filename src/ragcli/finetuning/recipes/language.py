@@ -162,3 +162,17 @@ def named(model: str) -> str:
     """Return a model's name as an adapter keeps it: a folder by its whole path."""
     path = Path(model).expanduser()
     return str(path.resolve()) if path.is_dir() else model
+
+
+class LanguageRecipe:
+    """How every language model is loaded and saved, whatever it learns."""
+
+    def load(self, job: Job) -> Any:
+        """Return the base; TRL's trainer puts the adapters in."""
+        model = load_base(job)
+        check_targets(model, job.settings)
+        return model
+
+    def save(self, job: Job, model: Any, folder: Path, state: Mapping[str, Any] | None = None) -> None:
+        """Write adapter or model, tokenizer and template."""
+        save_trained(job, model, folder, state)
