@@ -80,3 +80,28 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(["bash", "-o", "pipefail", "-c", pipe], cwd=ROOT, env=environment(), capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     return db
+
+
+@pytest.fixture
+def namespaces() -> Iterator[list[str]]:
+    """Two namespaces that see nothing of this machine's network, only each other, as 10.99.0.1 and 10.99.0.2."""
+    names = [f"ragcli-{os.getpid()}-{n}" for n in range(2)]
+    ends = [f"rag{os.getpid() % 100000}{n}" for n in "ab"]
+    steps = [f"netns add {name}" for name in names]
+    steps += [f"link add {ends[0]} type veth peer name {ends[1]}"]
+    steps += [f"link set {end} netns {name}" for end, name in zip(ends, names, strict=True)]
+    for number, (end, name) in enumerate(zip(ends, names, strict=True), 1):
+        steps += [f"-n {name} addr add 10.99.0.{number}/24 dev {end}", f"-n {name} link set {end} up"]
+        steps += [f"-n {name} link set lo up"]
+    try:
+        for step in steps:
+            try:
+                done = subprocess.run(["ip", *step.split()], capture_output=True, text=True)
+            except FileNotFoundError:
+                pytest.skip("no program 'ip': install iproute2")
+            if done.returncode:
+                pytest.skip(f"network namespaces cannot be made here: ip {step}: {done.stderr.strip()}")
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)

@@ -28,6 +28,7 @@ from ragcli.finetuning.retrieval_measures import means
 from ragcli.finetuning.settings import Settings
 from ragcli.models.folder import ModelFolder, resolve
 from ragcli.reranking import CrossEncoder
+from tiny_models import tiny_bert
 
 pytest.importorskip("trl")
 torch = pytest.importorskip("torch")
@@ -48,37 +49,8 @@ TEXTS = [
 ]
 
 
-def words() -> Any:
-    """A tokenizer of bytes, as BERT's."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "[PAD]", "[CLS]", "[SEP]"]
-    made = Tokenizer(models.BPE(vocab={piece: at for at, piece in enumerate(pieces)}, merges=[]))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(one, pieces.index(one)) for one in ("[CLS]", "[SEP]")],
-    )
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", model_max_length=128
-    )
-
-
-def tiny(folder: Path, kind: str = "BertModel", labels: int = 1, **more: Any) -> ModelFolder:
-    """A small BERT with random weights, large enough to tell texts apart."""
-    torch.manual_seed(3)
-    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
-    config = transformers.BertConfig(
-        vocab_size=259, max_position_embeddings=128, pad_token_id=256, num_labels=labels, **sizes, **more
-    )
-    net = getattr(transformers, kind)(config)
-    for weight in net.parameters():
-        if weight.ndim > 1:
-            torch.nn.init.normal_(weight, std=0.15)
-    net.save_pretrained(folder)
-    words().save_pretrained(folder)
-    return ModelFolder(str(folder), folder, "")
+def tiny(folder: Path, kind: str = "BertModel", labels: int = 1) -> ModelFolder:
+    return ModelFolder(str(tiny_bert(folder, kind, labels)), folder, "")
 
 
 @pytest.fixture

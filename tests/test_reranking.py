@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from conftest import environment, lines, run
 from ragcli.errors import ModelError
+from tiny_models import tiny_bert
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -22,33 +22,8 @@ QUESTION = "手机的保修期是多久？"
 TEXTS = ["保修期为两年。", "Employees get 15 days of paid leave.", "", "long " * 400, "🙂 x\ty", "保修" * 30]
 
 
-def words() -> Any:
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "[PAD]", "[CLS]", "[SEP]"]
-    made = Tokenizer(models.BPE(vocab={piece: at for at, piece in enumerate(pieces)}, merges=[]))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(one, pieces.index(one)) for one in ("[CLS]", "[SEP]")],
-    )
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", model_max_length=512
-    )
-
-
 def save(folder: Path, labels: int, kind: str = "BertForSequenceClassification") -> Path:
-    torch.manual_seed(3)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-    config = transformers.BertConfig(vocab_size=259, max_position_embeddings=512, num_labels=labels, **sizes)
-    net = getattr(transformers, kind)(config)
-    for weight in net.parameters():  # large enough to tell texts apart
-        if weight.ndim > 1:
-            torch.nn.init.normal_(weight, std=0.3)
-    net.save_pretrained(folder)
-    words().save_pretrained(folder)
-    return folder
+    return tiny_bert(folder, kind, labels, hidden=32, window=512, spread=0.3)
 
 
 @pytest.fixture(scope="module")

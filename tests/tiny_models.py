@@ -1,4 +1,4 @@
-"""Tiny chat models with random weights and a vocabulary of their own: real ones, and quick to train."""
+"""Tiny models with random weights and vocabularies of their own: real ones, and quick to train."""
 
 from __future__ import annotations
 
@@ -48,5 +48,44 @@ def tiny_chat_model(folder: Path, *, layers: int = 2, hidden: int = 64, vocabula
         )
     )
     model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tiny_bert(
+    folder: Path, kind: str = "BertModel", labels: int = 1, *, hidden: int = 64, window: int = 128, spread: float = 0.15
+) -> Path:
+    """Write a BERT of two layers that reads bytes, its weights spread widely enough to tell texts apart."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "[PAD]", "[CLS]", "[SEP]"]
+    made = Tokenizer(models.BPE(vocab={piece: at for at, piece in enumerate(pieces)}, merges=[]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(one, pieces.index(one)) for one in ("[CLS]", "[SEP]")],
+    )
+    tokenizer: Any = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", model_max_length=window
+    )
+    torch.manual_seed(3)
+    config = transformers.BertConfig(
+        vocab_size=len(pieces),
+        max_position_embeddings=window,
+        pad_token_id=pieces.index("[PAD]"),
+        num_labels=labels,
+        hidden_size=hidden,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=2 * hidden,
+    )
+    net = getattr(transformers, kind)(config)
+    for weight in net.parameters():
+        if weight.ndim > 1:
+            torch.nn.init.normal_(weight, std=spread)
+    net.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ragcli.finetuning.preparing import Mine, Prepared, Request
 
 _SHOWN_BAD = 20
+_LOOKED_AT = 20  # rows for an example, the first of which may have nothing to learn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +54,22 @@ class Run:
         evaluation = parse(self.evaluation, evaluation=True)
         self._check()
         show_log("finetune")
-        from ragcli.finetuning import job, stage
+        from ragcli.finetuning import job, ranks
         from ragcli.finetuning.nodes import NodeSettings
 
         is_trial = dry_run or show_example
+        if is_trial and not ranks.is_first():
+            return OK
         folder = Path(self.wish.output) if not is_trial else Path(tempfile.mkdtemp(prefix="ragcli-finetune-"))
-        if self.overwrite and not is_trial:
-            stage.clear(folder)
         nodes = NodeSettings.from_environment()
-        work = job.work_of(folder, nodes.rank)
+        node = nodes.rank or ranks.node()
+        if not is_trial:
+            self._begin_together(folder, node)
+        work = job.work_of(folder, node)
         with contextlib.ExitStack() as stack:
             if is_trial:
                 stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            elif not work.exists():
+            elif not work.exists() and ranks.local_rank() == 0:
                 stack.callback(_remove_unused, folder, work, folder.exists())
             _make(work)
             from ragcli.finetuning.data.sources import ready
@@ -75,11 +79,26 @@ class Run:
             given = stdin("rows of training data") if wants_stdin and not is_kept else None
             request = self._request(ready(sources, work, given), ready(evaluation, work, given), nodes)
             bad = _Bad() if self.skip_bad else None
+            if show_example:
+                request = replace(request, first=_LOOKED_AT)
             code = self._begin(request, work, bad, dry_run=dry_run, show_example=show_example)
         if bad is not None and bad.count:
             bad.summary()
             return code or PARTIAL
         return code
+
+    def _begin_together(self, folder: Path, node: int) -> None:
+        """Meet the other processes where torchrun started this one, and remove what is to be replaced, once."""
+        from ragcli.finetuning import ranks, stage
+
+        if ranks.inside():
+            from ragcli.embedding.torch import torch_device
+
+            ranks.quiet()
+            ranks.begin(ranks.world(), torch_device(self.wish.device))
+        if self.overwrite and ranks.local_rank() == 0:
+            stage.clear(folder, node)
+        ranks.barrier()
 
     def _check(self) -> None:
         """Refuse what cannot be, before anything is read."""
@@ -123,6 +142,7 @@ class Run:
             mined_from=f"{self.db}/{self.mine_from}:{self.negatives}" if self.mine_from is not None else "",
             guard=self.guard,
             probe=None if self.probe is None else (self.db, self.probe),
+            overwrite=self.overwrite,
             command=("ragcli", *sys.argv[1:]),
         )
 
@@ -157,7 +177,7 @@ class Run:
         from ragcli.finetuning.preparing import prepare_together
 
         if not (dry_run or show_example):
-            done = stage.finished(Path(self.wish.output), request.key())
+            done = stage.earlier(request)
             if done is not None:
                 return self._show_done(done)
         prepared = prepare_together(request, work, bad)
@@ -190,7 +210,9 @@ class Run:
             with output() as out:
                 out.line(dumps(record))
         flagged = bool((record.get("guard") or {}).get("failed"))
-        return GATE if flagged and self.strict else OK
+        if flagged and self.strict:
+            return GATE
+        return PARTIAL if record.get("bad_rows") else OK
 
     def _show_example(self, prepared: Prepared) -> int:
         from ragcli.cli.display_finetune import example_record, show_example

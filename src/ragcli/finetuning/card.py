@@ -56,7 +56,7 @@ class Run:
         form: adapter or model: what is in the folder.
         datasets: names of data sets on a hub.
         chart: the file of the loss chart, where there is one.
-        seconds: how long it took.
+        seconds: that its steps took, over all sessions.
     """
 
     settings: Json
@@ -284,7 +284,7 @@ def _speed(run: Run) -> list[str]:
         ("tokens seen", _figure(tokens) if tokens else ""),
         ("tokens a second (median of the records)", _figure(paces[len(paces) // 2]) if paces else ""),
         ("memory of a process at most", f"{max(memory) / (1 << 30):.2f} GiB" if memory else ""),
-        ("time", _duration(run.seconds) if run.seconds else ""),
+        ("time of the steps", _duration(run.seconds) if run.seconds else ""),
     ]
     cells = [cell for cell in cells if cell[1]]
     return [table(("", ""), cells, right=(1,))] if cells else []

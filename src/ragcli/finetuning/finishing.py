@@ -23,7 +23,7 @@ MANIFEST = "finetune.json"
 RECORDS = "training.jsonl"
 CARD, CHART = "README.md", "loss.png"
 _MODEL = "model"
-_TOLD = ("steps", "epochs", "first_loss", "last_loss", "best_step", "seconds")  # of the record of what was trained
+_TOLD = ("steps", "epochs", "first_loss", "last_loss", "best_step")  # of the record of what was trained
 
 
 def finish(this: Job, request: Request, output: Path) -> bool:
@@ -125,6 +125,9 @@ def _result(this: Job, output: Path, folder: Path, verdict: Json | None) -> Json
     result: Json = {"type": "finetuned", "output": str(output), "task": this.settings.task, "form": form}
     result |= {"method": this.settings.method, "model": this.settings.model}
     result |= {key: trained[key] for key in _TOLD if key in trained}
+    result["seconds"] = round(sum(one.get("seconds", 0.0) for one in records if one["type"] == "step"), 3)
+    if bad := this.extra["statistics"]["rows"]["bad"]:
+        result["bad_rows"] = bad
     if evaluations:
         result["evaluation_loss"] = evaluations[-1]
     if verdict is not None:
@@ -153,7 +156,7 @@ def _describe(this: Job, request: Request, folder: Path, result: Json, verdict: 
     records = recording.written(this.work)
     has_chart = loss_chart(records, folder / CHART)
     around = environment()
-    sources = this.extra["data"]
+    sources, rows = this.extra["data"], this.extra["statistics"]["sources"]
     base: Json = {"id": this.settings.model, "hash": this.base.hash, **license_of(this.base.path)}
     run = Run(
         settings=asdict(this.settings),
@@ -162,7 +165,7 @@ def _describe(this: Job, request: Request, folder: Path, result: Json, verdict: 
         records=records,
         statistics=this.extra["statistics"],
         data=[
-            {"name": one["source"], "sha256": one["sha256"], "weight": one["weight"]}
+            {"name": one["source"], "sha256": one["sha256"], "weight": one["weight"], "rows": rows.get(one["source"])}
             for one in (*sources["data"], *sources["evaluation"])
         ],
         guard=verdict,

@@ -13,6 +13,7 @@ from ragcli.models.folder import ModelFolder
 from ragcli.records import Json
 
 WORK = ".finetune"  # in the folder of the output: what is under way
+NODE = "node-"  # and a number: the folder in there of another machine than the first
 CHECKPOINTS = "checkpoints"
 TRAINED = "trained"
 _FILE = "job.json"
@@ -22,12 +23,12 @@ FREE = ("output", "micro_batch", "device", "processes", "sharding", "keep", "log
 
 def work_of(output: Path, node: int = 0) -> Path:
     """Return the work folder of a machine: each prepares the data for itself."""
-    return output / WORK / f"node-{node}" if node else output / WORK
+    return output / WORK / f"{NODE}{node}" if node else output / WORK
 
 
 def checkpoints(work: Path) -> Path:
     """Return the folder of the checkpoints, which is the same for all machines."""
-    return (work.parent if work.name.startswith("node-") else work) / CHECKPOINTS
+    return (work.parent if work.name.startswith(NODE) else work) / CHECKPOINTS
 
 
 def save(job: Job) -> None:

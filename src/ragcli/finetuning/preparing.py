@@ -10,12 +10,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ragcli import __version__
 from ragcli.errors import InputError, UsageError
-from ragcli.finetuning import job, prepared
+from ragcli.finetuning import job, prepared, ranks
 from ragcli.finetuning.data.rows import PairRow, Row
 from ragcli.finetuning.data.sources import Source
 from ragcli.finetuning.nodes import NodeSettings
@@ -48,6 +49,8 @@ class Request:
         probe: database and table from which retrieval is measured before and after.
         command: the command line, word by word, for the card.
         nodes: the machines that train together.
+        first: so many rows are read, from the first on, and no more; 0 for all.
+        overwrite: what an earlier run wrote is replaced.
     """
 
     wish: Settings
@@ -61,6 +64,13 @@ class Request:
     probe: tuple[str, str] | None = None
     command: tuple[str, ...] = ()
     nodes: NodeSettings = field(default_factory=NodeSettings)
+    first: int = 0
+    overwrite: bool = False
+
+    @property
+    def node(self) -> int:
+        """The number of this machine among those that train together."""
+        return self.nodes.rank or ranks.node()
 
     def hashes(self) -> Json:
         """Return what tells the data: path, weight and hash of each source."""
@@ -136,17 +146,13 @@ def prepare(request: Request, work: Path, on_bad: OnBad | None = None) -> Prepar
 
 
 def prepare_together(request: Request, work: Path, on_bad: OnBad | None = None) -> Prepared:
-    """Prepare as one of the processes that torchrun started: the first of a machine does it, the others wait.
+    """Prepare; of the processes that torchrun started, which know each other by now, the first of a machine does it.
 
     Raises:
         RagcliError: as `prepare`.
     """
-    from ragcli.finetuning import ranks
-
     if not ranks.inside():
         return prepare(request, work, on_bad)
-    ranks.quiet()
-    ranks.begin(ranks.world(), request.machine.kind)
     if ranks.local_rank() == 0:
         made = prepare(request, work, on_bad)
         ranks.barrier()
@@ -221,6 +227,8 @@ def _encode(
         on_bad=bad,
         on_left_out=statistics.add_left_out if is_training else None,
     )
+    if request.first:
+        rows = islice(rows, request.first)
     if request.mine is not None and is_training:
         rows = request.mine(row for row in rows if isinstance(row, PairRow))
 

@@ -61,6 +61,11 @@ def local_rank() -> int:
     return int(os.environ["LOCAL_RANK"]) if inside() else 0
 
 
+def node() -> int:
+    """Return a number that all processes of this machine share, and no other machine has; 0 of the first."""
+    return rank() - local_rank()
+
+
 def world() -> int:
     """Return how many processes train together; 1 where it stands alone."""
     return int(os.environ["WORLD_SIZE"]) if inside() else 1

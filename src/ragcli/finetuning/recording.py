@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,8 +55,10 @@ def written(work: Path) -> list[Json]:
 def followed(work: Path, say: Callable[[Json], None]) -> Iterator[None]:
     """Hand on each record that is written while the context lasts; all have come when it has ended.
 
+    Where nobody takes the records any more (a pipe that was closed), the run is stopped as by Ctrl-C.
+
     Raises:
-        BaseException: what ``say`` raised, at the end.
+        BaseException: what ``say`` raised, when the run has stopped.
     """
     path = work / NAME
     path.touch()
@@ -80,6 +83,8 @@ def followed(work: Path, say: Callable[[Json], None]) -> Iterator[None]:
         except BaseException as error:  # noqa: BLE001  (it is raised where the context ends)
             failed.append(error)
             ready.set()
+            if not ended.is_set():
+                _thread.interrupt_main()
 
     ready = threading.Event()
     thread = threading.Thread(target=follow, daemon=True, name="records")
@@ -87,6 +92,9 @@ def followed(work: Path, say: Callable[[Json], None]) -> Iterator[None]:
     ready.wait()
     try:
         yield
+    except KeyboardInterrupt:
+        if not failed:
+            raise
     finally:
         ended.set()
         thread.join()

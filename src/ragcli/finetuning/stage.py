@@ -52,10 +52,10 @@ def finetune(request: Request, say: Say, *, on_bad: OnBad | None = None, prepare
         RagcliError: what is wrong, in a sentence.
     """
     output = Path(request.wish.output)
-    done = finished(output, request.key())
+    done = earlier(request)
     if done is not None:
         return Outcome(record=done)
-    work = job.work_of(output, request.nodes.rank)
+    work = job.work_of(output, request.node)
     made = prepared or prepare(request, work, on_bad)
     is_first = ranks.is_first() and request.nodes.rank == 0
     if is_first:
@@ -65,13 +65,25 @@ def finetune(request: Request, say: Say, *, on_bad: OnBad | None = None, prepare
         if not ended:
             return Outcome(record=None, step=_step(work))
         if not is_first:
-            shutil.rmtree(work, ignore_errors=request.nodes.rank > 0)
+            if request.node and ranks.local_rank() == 0:
+                shutil.rmtree(work, ignore_errors=True)
             return Outcome(record={})
         with quiet(work):
             flagged = finish(job.load(work), request, output)
     record = finished(output, request.key())
     assert record is not None
     return Outcome(record=record, flagged=flagged)
+
+
+def earlier(request: Request) -> Json | None:
+    """Return the record of the run where it is finished already.
+
+    Raises:
+        UsageError: the output holds something else.
+    """
+    if request.overwrite and request.nodes.rank:  # the first machine replaces it, now or soon
+        return None
+    return finished(Path(request.wish.output), request.key())
 
 
 def finished(output: Path, key: str) -> Json | None:
@@ -185,8 +197,12 @@ def _check_room(this: Job) -> None:
         )
 
 
-def clear(output: Path) -> None:
+def clear(output: Path, node: int = 0) -> None:
     """Remove what a folder of ours holds: a model that was tuned, or a run under way.
+
+    Args:
+        output: the folder.
+        node: the machine that does it: the first leaves to the others what they prepare there, each to itself.
 
     Raises:
         UsageError: it holds something that no run of ours wrote.
@@ -201,4 +217,13 @@ def clear(output: Path) -> None:
             f"{output} holds what ragcli finetune did not write, so that it is not replaced.",
             hint="Remove it yourself, or give another -o.",
         )
-    shutil.rmtree(output)
+    if node:
+        shutil.rmtree(job.work_of(output, node), ignore_errors=True)
+        return
+    for one in (*output.iterdir(), *(output / job.WORK).glob("*")):
+        if one.name == job.WORK or (one.parent.name == job.WORK and one.name.startswith(job.NODE)):
+            continue
+        if one.is_dir() and not one.is_symlink():
+            shutil.rmtree(one)
+        else:
+            one.unlink()

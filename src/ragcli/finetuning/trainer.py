@@ -183,6 +183,7 @@ class Careful:
             "gradient_norm": logs.get("grad_norm"),
             "tokens": tokens,
             "tokens_per_second": round(tokens / seconds, 1),
+            "seconds": round(seconds, 3),
             "memory": self._memory(),
             "seconds_left": round(pace * (self.state.max_steps - self.state.global_step), 1),
         }
