@@ -11,7 +11,11 @@ Two corpora, the documents of each in two halves that share none:
 ``ragcli finetune`` trains, ``load | split | embed`` index with both models, ``ragcli eval --baseline`` compares them
 question by question. Each tuned model is measured on the other corpus, too: what it forgot. Prints a table, then JSON.
 
-    python benchmarks/finetune_embedding.py ../shared/data/cmrc2018 --pairs 400
+    python benchmarks/finetune_embedding.py ../shared/data/cmrc2018 --pairs 1500 --tests 600
+
+Measured on 2 cores, one epoch of 1,500 pairs of code (47 steps, 12 minutes): nDCG@10 on 600 functions of modules that
+were never seen .7349 -> .7634 (+.0285, 95 % +.0140 to +.0427); on CMRC, 2,281 questions, .9743 -> .9724 (-.0019,
+-.0041 to +.0003). One epoch of the 241 questions that rules make of CMRC: .9743 -> .9729 (-.0014, -.0044 to +.0016).
 """
 
 from __future__ import annotations
@@ -92,8 +96,8 @@ def write_test(work: Path, documents: list[tuple[str, str, str]], questions: lis
     (work / "qrels.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def cmrc(folder: Path, work: Path, pairs: int, tests: int) -> Path:
-    """Write the corpus of CMRC2018; return the training file, which ragcli makes of the other half's documents."""
+def cmrc(folder: Path, work: Path, pairs: int, tests: int) -> Path | None:
+    """Write the corpus of CMRC2018; return the training file, which ragcli makes of its other documents, if any."""
     documents = [json.loads(line) for line in (folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines()]
     documents.sort(key=lambda one: order(one["_id"]))
     held, rest = documents[:tests], documents[tests : tests + pairs]
@@ -105,6 +109,8 @@ def cmrc(folder: Path, work: Path, pairs: int, tests: int) -> Path:
     lines = [line.split("\t") for line in (folder / "qrels.tsv").read_text().splitlines()[1:]]
     judged = [(query, texts[query], right) for query, right, *_ in lines if right in names]
     write_test(work, [(one["_id"], one["title"], one["text"]) for one in held], judged)
+    if not rest or not pairs:
+        return None
     seen = jsonl(work / "seen.jsonl", [{"_id": one["_id"], "title": one["title"], "text": one["text"]} for one in rest])
     index(work, seen, "seen", None)
     made = work / "train.jsonl"
@@ -153,21 +159,26 @@ def main() -> None:
     works = {name: root / name for name in ("code", "cmrc")}
     for work in works.values():
         work.mkdir(parents=True, exist_ok=True)
-    trains = {"code": code(works["code"], given.pairs, given.tests)}
-    trains["cmrc"] = cmrc(given.cmrc.resolve(), works["cmrc"], given.pairs, given.tests)
+    wanted = given.only or list(works)
+    trains = {
+        "code": code(works["code"], given.pairs, given.tests),
+        "cmrc": cmrc(given.cmrc.resolve(), works["cmrc"], given.pairs if "cmrc" in wanted else 0, given.tests),
+    }
     seconds = {}
     for name, work in works.items():
         seconds[name] = index(work, work / "corpus.jsonl", "base", None)
         evaluated(work, "base", work / "base.json")
     found = []
     print("trained on | pairs | minutes | measured on | nDCG@10 base | tuned | difference (95 %) | embedding, s")
-    for trained in given.only or list(works):
+    for trained in wanted:
+        if trains[trained] is None:
+            raise SystemExit(f"{given.cmrc} has no documents beside the {given.tests} that are searched.")
         out = root / f"tuned-{trained}"
         start = time.perf_counter()
         options = ["-m", "builtin", "--task", "embedding", "--data", str(trains[trained]), "-o", str(out)]
         ragcli(root, "finetune", *options, *shlex.split(given.options))
         minutes = (time.perf_counter() - start) / 60
-        pairs = sum(1 for line in trains[trained].read_bytes().splitlines() if line)
+        pairs = sum(1 for line in Path(str(trains[trained])).read_bytes().splitlines() if line)
         for name, work in works.items():
             table = f"tuned-{trained}"
             took = index(work, work / "corpus.jsonl", table, out)

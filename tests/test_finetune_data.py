@@ -554,8 +554,13 @@ WRONG = {
     "empty.json": (b"[]", "is empty"),
     "image.jsonl": ((DATA / "dot.png").read_bytes(), "is binary, not text"),
     "noise": (bytes(range(256)) * 9, "is binary, not text"),
-    "table.parquet": (b"PAR1", "is a table"),
-    "table.csv": (b"q,a\n", "is a table"),
+    "table.xlsx": (b"PK", "is a table"),
+    "table.parquet": (b"PAR1" * 9, "cannot be read as Parquet behind row 0"),
+    "names.csv": (b"text,a\n", "is empty"),
+    "none.csv": (b"\n", ":1: the first line should name the columns"),
+    "same.csv": (b"text,text\na,b\n", ":1: two columns have the same name"),
+    "fields.csv": (b'text,n\n"a\nb",1\nc\n', ":4: there are 1 fields, and 2 columns"),
+    "open.csv": (b'text\n"abc\n', ":2: unexpected end of data"),
     "manual.pdf": (b"%PDF", "is a document"),
     "cut.jsonl.gz": (gzip.compress(os.urandom(999).hex().encode())[:-40], "cannot be unpacked to its end"),
     "cut.json": (b'[{"text": "a"},\n {"text": ', ":2: item 2 is no JSON from here on"),
@@ -580,6 +585,39 @@ def test_files_that_are_no_data_end_in_a_sentence(tmp_path, name):
         list(read_rows([Source(str(write(tmp_path, data, name)))], "text"))
     assert words in raised.value.message and raised.value.message.startswith(str(tmp_path))
     assert len(raised.value.message) < 400 + len(str(tmp_path)) and "\n" not in raised.value.message
+
+
+def test_tables_are_rows_of_their_columns(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    talks = [
+        {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "对", "weight": 1}]}
+        for n in range(600)
+    ]
+    del talks[3]["messages"][1]["weight"]  # a column that is empty there
+    pq.write_table(pa.Table.from_pylist(talks), tmp_path / "talks.parquet")
+    (tmp_path / "copy").write_bytes((tmp_path / "talks.parquet").read_bytes())
+    for name in ("talks.parquet", "copy"):
+        source = Source(str(tmp_path / name))
+        assert detect_task([source]) == "chat"
+        found = rows(tmp_path / name, task="chat")
+        assert len(found) == 600 and found[3].messages[0]["content"] == "3?" and found[599].place.line == 600
+    table = 'instruction,input,output\n"翻译, 成\n英文",保修期,"a ""warranty"""\n\n说,,好\n'
+    for name, data in {
+        "a.csv": table.encode("utf-8-sig"), "b.csv": table.replace("\n", "\r\n").encode("utf-16"),
+        "c.csv.gz": gzip.compress(table.encode()),
+    }.items():  # fmt: skip
+        first, second = rows(write(tmp_path, data, name), task="chat")
+        assert (
+            first.messages[0]["content"] == "翻译, 成\n英文\n保修期" and first.messages[1]["content"] == 'a "warranty"'
+        )
+        assert (first.place.line, second.place.line) == (2, 5) and second.messages[0]["content"] == "说"
+    (pair,) = rows(write(tmp_path, 'query\tpositive\n保修?\t两年,"整机"\n'.encode(), "d.tsv"), task="embedding")
+    assert pair.positive == '两年,"整机"'
+    wrong: list[InputError] = []
+    short = write(tmp_path, b"prompt,completion\na,b\nc\nd,e\n", "e.csv")
+    assert len(rows(short, task="chat", on_bad=wrong.append)) == 2 and str(wrong[0].message).startswith(f"{short}:3:")
 
 
 def test_what_cannot_be_read_to_its_end_is_an_error_also_where_bad_rows_are_passed_over(tmp_path):

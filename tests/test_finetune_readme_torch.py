@@ -19,7 +19,7 @@ from tiny_models import tiny_chat_model
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_commands_of_the_readme(tmp_path: Path) -> None:
-    base = tiny_chat_model(tmp_path / "base")
+    base = tiny_chat_model(tmp_path / "base", window=8192)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (block,) = (one for one in re.findall(r"```shell\n(.*?)```", text, re.DOTALL) if "ragcli finetune" in one)
     block = re.sub(r"Qwen/Qwen2\.5-[\d.]+B-Instruct", str(base), block).replace("-m openai:qwen2.5 ", "")

@@ -14,7 +14,9 @@ TEMPLATE = (
 WINDOW = 512
 
 
-def tiny_chat_model(folder: Path, *, layers: int = 2, hidden: int = 64, vocabulary: int = 1000) -> Path:
+def tiny_chat_model(
+    folder: Path, *, layers: int = 2, hidden: int = 64, vocabulary: int = 1000, window: int = WINDOW
+) -> Path:
     """Write a Llama of a few hundred thousand parameters, whose vocabulary is learnt from the test data."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -40,7 +42,7 @@ def tiny_chat_model(folder: Path, *, layers: int = 2, hidden: int = 64, vocabula
             num_hidden_layers=layers,
             num_attention_heads=4,
             num_key_value_heads=2,
-            max_position_embeddings=WINDOW,
+            max_position_embeddings=window,
             tie_word_embeddings=False,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,

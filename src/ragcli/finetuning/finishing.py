@@ -192,6 +192,8 @@ def _describe(this: Job, request: Request, folder: Path, result: Json, verdict: 
 
 def _move(this: Job, folder: Path, output: Path) -> None:
     """Put all in its place, the manifest last, and remove what was under way."""
+    for one in folder.rglob("*"):  # safetensors writes files that their owner alone may read
+        one.chmod(one.stat().st_mode | (this.work.stat().st_mode & (0o555 if one.is_dir() else 0o444)))
     for one in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
         target = output / one.name
         if target.is_dir():

@@ -1,8 +1,8 @@
 """From a source to JSON values and texts with their places, one after another, in constant memory.
 
-What a file holds is seen from its first bytes: JSON Lines, one JSON array, or text. UTF-8 is read as it is, other
-encodings where it is certain which one; ``.gz`` is unpacked. A file that cannot be read to its end is an error, also
-where bad rows are passed over: nobody could say how many were lost.
+What a file holds is seen from its first bytes: JSON Lines, one JSON array, Parquet, or text; tables of text by their
+names. UTF-8 is read as it is, other encodings where it is certain which one; ``.gz`` is unpacked. A file that cannot be
+read to its end is an error, also where bad rows are passed over: nobody could say how many were lost.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ragcli.finetuning.data.arrays import array_items
 from ragcli.finetuning.data.beir import beir_items
 from ragcli.finetuning.data.rows import Place, RowError
 from ragcli.finetuning.data.sources import TEXTS, Source
+from ragcli.finetuning.data.tables import csv_items, parquet_items
 from ragcli.jsonl import loads
 from ragcli.loading.encodings import choose, recoded
 from ragcli.records import Json
@@ -40,7 +41,7 @@ _BLANK = b" \t\r\n"
 _JSON = (".json", ".jsonl", ".ndjson")
 _ARRAY = re.compile(rb"\[\s*(?:[{\]]|$)")
 _OTHERS = {  # what is no text and no JSON, by the end of its name
-    ".csv": "a table", ".tsv": "a table", ".xlsx": "a table", ".parquet": "a table", ".arrow": "a table",
+    ".xlsx": "a table", ".xls": "a table", ".ods": "a table", ".arrow": "a table", ".feather": "a table",
     ".pdf": "a document", ".docx": "a document", ".html": "a document", ".htm": "a document", ".epub": "a document",
     ".zip": "an archive", ".tar": "an archive", ".7z": "an archive", ".bz2": "an archive", ".xz": "an archive",
     ".zst": "an archive",
@@ -49,7 +50,8 @@ _HINTS = {
     "a document": "For its text: ragcli load {path} | ragcli finetune --task text --data - …",
     "an archive": "Unpack it first.",
 }
-_TABLE_HINT = "Write its rows as JSON Lines, an object a line."
+_TABLE_HINT = "Write its rows as JSON Lines, an object a line, or as Parquet or CSV."
+_MARKS = {".csv": ",", ".tsv": "\t"}
 _MEND = "Mend the line, or pass --skip-bad to go on without it (exit code 3)."
 
 
@@ -91,14 +93,19 @@ def _file_items(path: Path, name: str) -> Iterator[Item]:
     what = _OTHERS.get(suffix)
     if what is not None:
         hint = _HINTS.get(what, _TABLE_HINT).format(path=name)
-        raise InputError(f"{name} is {what}, not JSON Lines, a JSON array or text.", hint=hint)
+        raise InputError(f"{name} is {what}, not JSON Lines, a JSON array, Parquet, CSV or text.", hint=hint)
     try:
         with _opened(path) as stream:
             head = stream.read(_HEAD)
+        if head.startswith(b"PAR1"):
+            yield from parquet_items(path, name)
+            return
         codec = _codec(head, name)
         kind = _kind(next(recoded([head], codec, lambda _: None), b"") if codec != "utf-8" else head, suffix)
         with _opened(path) as stream:
-            if kind == "text":
+            if suffix in _MARKS:
+                yield from csv_items(_decoded(stream, codec, name), name, _MARKS[suffix])
+            elif kind == "text":
                 yield from _texts(_decoded(stream, codec, name), name)
             elif kind == "array":
                 yield from array_items(_decoded(stream, codec, name), name)
@@ -135,9 +142,9 @@ def _codec(head: bytes, name: str) -> str:
     try:
         codec, sure = choose(head, complete=len(head) < _HEAD)
     except LoadError as error:
-        what = "Parquet" if head.startswith(b"PAR1") else "binary"
         raise InputError(
-            f"{name} is {what}, not text.", hint="Training data are JSON Lines, a JSON array, or plain text."
+            f"{name} is binary, not text.",
+            hint="Training data are JSON Lines, a JSON array, Parquet, CSV, or plain text.",
         ) from error
     if not sure:
         raise InputError(
