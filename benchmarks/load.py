@@ -133,7 +133,7 @@ def known(count: int, texts: list[str], here: Path) -> dict[str, float]:
     db = ["--new-to", "kb", "-d", str(here / "db")]
     figures = {"files": float(count), "first, seconds": run([str(RAGCLI), "load", str(folder), *db], out)[0]}
     split = subprocess.run([str(RAGCLI), "split"], stdin=out.open("rb"), capture_output=True, check=True).stdout
-    from ragcli.store import FORMAT, schema
+    from ragcli.store.schema import FORMAT, schema
 
     contract = {"format": FORMAT, "model": {"dimension": 4}}
     made = schema(4, contract)

@@ -2,7 +2,7 @@
 
 A LanceDB table is a Lance dataset in ``DB/NAME.lance``. It is read and written here with Lance's own Python
 package, which imports in .2 s where lancedb takes 1.3; lancedb opens the same tables (tests/test_table_cli.py).
-This module is imported only by what needs a table.
+This package is imported only by what needs a table.
 
 The contract (`ragcli.contract`) stands in the schema's metadata under ``ragcli``.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,59 +22,14 @@ from ragcli import __version__
 from ragcli.errors import TableError, UsageError
 from ragcli.jsonl import dumps, loads
 from ragcli.lexical import TOKENIZER
-from ragcli.records import FILE_STATE, Chunk, Json
+from ragcli.records import Json
+from ragcli.store.places import is_remote, lance_errors, missing, table_uri
+from ragcli.store.schema import CHUNK_COLUMNS, CONTRACT_KEY, FORMAT, REFUSAL_KEY, plain, schema
 from ragcli.where import metadata_paths, one_of, rewrite
 
-FORMAT = 2  # of what stands in the columns; a table of another one is made anew
-CONTRACT_KEY = b"ragcli"
-REFUSAL_KEY = b"ragcli.refusal"  # what `ask --calibrate` found; no part of the contract
-PRIMARY_KEY = {b"lance-schema:unenforced-primary-key": b"true"}
-CHUNK_COLUMNS = [
-    "id",
-    "document_id",
-    "source",
-    "title",
-    "text",
-    "start",
-    "end",
-    "pages",
-    "headings",
-    "header",
-    "splitter",
-    "format",
-    "after",
-    "metadata",
-    "extra",
-]
 TEXT_INDEX = "search_text_idx"
 _SCAN_ROWS = 8192
 _TIES = 32  # rows beyond the limit, so that equal scores at its edge are told apart by id and not by chance
-_NAME = re.compile(r"[A-Za-z0-9_.-]+")
-
-
-def schema(dimension: int, contract: Mapping[str, Any]) -> pa.Schema:
-    """Return the table's schema: the chunk, ``search_text`` (indexed), ``digest`` and ``vector`` (dimension)."""
-    fields = [
-        pa.field("id", pa.string(), nullable=False, metadata=PRIMARY_KEY),
-        pa.field("document_id", pa.string()),
-        pa.field("source", pa.string()),
-        pa.field("title", pa.string()),
-        pa.field("text", pa.string()),
-        pa.field("start", pa.int64()),
-        pa.field("end", pa.int64()),
-        pa.field("pages", pa.list_(pa.int32())),
-        pa.field("headings", pa.list_(pa.string())),
-        pa.field("header", pa.string()),
-        pa.field("splitter", pa.string()),
-        pa.field("format", pa.string()),
-        pa.field("after", pa.string()),
-        pa.field("metadata", pa.json_()),
-        pa.field("extra", pa.string()),
-        pa.field("search_text", pa.string()),
-        pa.field("digest", pa.string()),
-        pa.field("vector", pa.list_(pa.float32(), dimension)),
-    ]
-    return pa.schema(fields, metadata={CONTRACT_KEY: dumps(dict(contract))})
 
 
 class Found(NamedTuple):
@@ -84,54 +38,6 @@ class Found(NamedTuple):
     id: str
     row: int
     score: float
-
-
-@contextmanager
-def lance_errors(what: str) -> Iterator[None]:
-    """Turn what Lance raises into a `TableError` of one sentence that starts with ``what``."""
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError, pa.ArrowException) as error:
-        text = str(error)
-        if "No space left" in text or "os error 28" in text:
-            raise TableError(f"{what}: the disk is full.", hint="Free some space and run it again.") from error
-        if "Permission denied" in text or "os error 13" in text or "os error 30" in text:
-            raise TableError(
-                f"{what}: no permission to write there.", hint="Check who owns the folder, or choose another with -d."
-            ) from error
-        if "os error 20" in text:
-            raise TableError(
-                f"{what}: a file stands where a folder should be.", hint="Choose another with -d."
-            ) from error
-        # Lance appends the place in its own source to every message.
-        short = re.split(r", /\S+\.rs:\d+", text, maxsplit=1)[0].strip().splitlines()[0]
-        raise TableError(f"{what}: {short}.") from error
-
-
-def table_uri(db: str, name: str) -> str:
-    """Return where the table lies.
-
-    Raises:
-        UsageError: the name cannot be a LanceDB table's.
-    """
-    if not _NAME.fullmatch(name) or name.strip(".") == "":
-        raise UsageError(
-            f"{name!r} cannot be a table's name.", hint="Use letters, digits, '_', '-' and '.', as in -t handbook."
-        )
-    return f"{db.rstrip('/')}/{name}.lance"
-
-
-def is_remote(db: str) -> bool:
-    """Whether the database is on object storage rather than on disk."""
-    return "://" in db
-
-
-def table_names(db: str) -> list[str]:
-    """Return the names of the tables in a database on disk, in order."""
-    folder = Path(db)
-    if is_remote(db) or not folder.is_dir():
-        return []
-    return sorted(path.name[: -len(".lance")] for path in folder.iterdir() if path.name.endswith(".lance"))
 
 
 class Table:
@@ -151,12 +57,12 @@ class Table:
         """
         uri = table_uri(db, name)
         if not is_remote(db) and not Path(uri).is_dir():
-            raise _missing(db, name)
+            raise missing(db, name)
         try:
             dataset = lance.dataset(uri)
         except ValueError as error:
             if "was not found" in str(error):
-                raise _missing(db, name) from error
+                raise missing(db, name) from error
             raise TableError(f"cannot open the table {name!r} in {db}: {error}") from error
         except OSError as error:
             raise TableError(f"cannot open the table {name!r} in {db}: {error}") from error
@@ -353,13 +259,13 @@ class Table:
         with lance_errors(f"cannot read the table {self.name!r}"):
             found = self.dataset.scanner(columns=CHUNK_COLUMNS, filter=of_rows(rows), with_row_id=True).to_table()
         keys = found["_rowid"].to_pylist()
-        return dict(zip(keys, _plain(found.drop_columns(["_rowid"])), strict=True))
+        return dict(zip(keys, plain(found.drop_columns(["_rowid"])), strict=True))
 
     def scan(self, columns: list[str], where: str | None = None) -> Iterator[Json]:
         """Yield these columns of every row that meets a condition, as `rows` gives them, a batch in memory."""
         with lance_errors(f"cannot read the table {self.name!r}"):
             for batch in self.dataset.to_batches(columns=columns, filter=where, batch_size=_SCAN_ROWS):
-                yield from _plain(batch)
+                yield from plain(batch)
 
     def check_where(self, where: str) -> str:
         """Return the filter as Lance understands it, after trying it.
@@ -396,22 +302,11 @@ class Table:
                 found = self.dataset.scanner(
                     columns=CHUNK_COLUMNS, filter=one_of("document_id", document_ids)
                 ).to_table()
-            for row in _plain(found):
+            for row in plain(found):
                 out[row["document_id"]].append(row)
         for rows in out.values():
             rows.sort(key=lambda row: (row["start"], row["end"]))
         return out
-
-
-def _missing(db: str, name: str) -> TableError:
-    if not is_remote(db) and Path(db).exists() and not Path(db).is_dir():
-        return TableError(f"{db} is a file, and a database is a folder of tables.", hint="Name the folder with -d.")
-    names = table_names(db)
-    there = f"there are: {', '.join(names)}" if names else "it holds no tables"
-    return TableError(
-        f"there is no table {name!r} in {db} ({there}).",
-        hint=f"Make it with: ragcli load docs/ | ragcli split | ragcli embed -t {name}",
-    )
 
 
 def of_rows(rows: list[int]) -> str:
@@ -437,18 +332,3 @@ def _matrix(column: Any) -> np.ndarray[Any, Any]:
     """Return a column of vectors as an array (rows, dimension)."""
     flat = column.flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(len(column), -1)  # type: ignore[no-any-return]
-
-
-def _plain(found: Any) -> list[Json]:
-    rows: list[Json] = found.to_pylist()
-    for row in rows:
-        for name in {"metadata", "extra"} & row.keys():
-            row[name] = loads(row[name].encode()) if row[name] else {}
-        if "extra" in row:
-            row["extra"].pop(FILE_STATE, None)
-    return rows
-
-
-def chunk_of(row: Mapping[str, Any]) -> Chunk:
-    """Make the chunk record of a row."""
-    return Chunk(**{name: row[name] for name in CHUNK_COLUMNS})

@@ -1,0 +1,98 @@
+"""Removing what is gone from the disk."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from ragcli.errors import UsageError
+from ragcli.indexing.arrivals import Arrived
+from ragcli.store import Table, lance_errors
+from ragcli.store.changing import delete_all
+
+
+def prune(table: Table, roots: Sequence[str], arrived: Arrived | None = None) -> list[str]:
+    """Remove the chunks of files under the roots that are no longer on disk; return their sources.
+
+    Only what `load` read from a file is looked for (`Chunk.format`), never a URL. A source is under a root when its
+    path begins with the root's, as both were given. A row of a file (``rows.jsonl#17``) goes when the file does, or
+    when the file is there and other rows of it came in. A file of no bytes counts as gone.
+
+    Args:
+        table: the table.
+        roots: folders or files.
+        arrived: what came in during this run; without it rows are only looked for as files.
+
+    Raises:
+        UsageError: a root is not there, or nothing that the table has of it is: more likely an unmounted disk or
+            the wrong folder than a wish.
+    """
+    paths = []
+    for root in roots:
+        if not root.strip() or not Path(root).exists():
+            raise UsageError(
+                f"--prune {root!r}: there is no such folder, so nothing was removed.",
+                hint="Run it where the paths in the table are relative to, with the disk mounted.",
+            )
+        paths.append(Path(root).resolve())
+    with lance_errors(f"cannot read the table {table.name!r}"):
+        found = table.dataset.to_table(columns=["source"], filter="format <> ''")["source"]
+    gone: list[str] = []
+    held = 0
+    disk = _Disk()
+    for source in sorted(set(found.to_pylist())):
+        if disk.is_under(source, paths):
+            there = disk.holds(source, arrived)
+            held += there
+            if not there:
+                gone.append(source)
+    if gone and not held:
+        raise UsageError(
+            f"--prune {' '.join(roots)}: not one of the {len(gone)} sources that the table has there is on disk,"
+            " so nothing was removed.",
+            hint="Run it where the paths in the table are relative to. To begin anew, embed into another table.",
+        )
+    delete_all(table, "source", gone)
+    return gone
+
+
+class _Disk:
+    """Looks at files for `prune`, at each once: many sources are rows of one file."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, Path] = {}
+        self._held: dict[str, bool | None] = {}
+
+    def is_under(self, source: str, roots: Sequence[Path]) -> bool:
+        """Whether a source is one of the roots, a row of one, or below one."""
+        if "://" in source:
+            return False
+        path = Path(source)
+        if path.parent not in self._folders:
+            self._folders[path.parent] = (Path.cwd() / path.parent).resolve()
+        absolute = self._folders[path.parent] / path.name
+        file = Path(str(absolute).rpartition("#")[0] or absolute)
+        return any(root in (absolute, file) or root in absolute.parents for root in roots)
+
+    def holds(self, source: str, arrived: Arrived | None) -> bool:
+        """Whether the file of a source is there, and the row, where it is one, still in it as far as this run knows."""
+        candidate = source
+        while (held := self._content(candidate)) is None:
+            if "#" not in candidate:
+                return False
+            candidate = candidate.rpartition("#")[0]
+        if not held or candidate == source or arrived is None or source in arrived:
+            return held
+        return not arrived.has_rows_of(candidate)
+
+    def _content(self, path: str) -> bool | None:
+        """Whether a path holds anything; None where there is none."""
+        if path not in self._held:
+            try:
+                found = Path(path).stat()
+            except (OSError, ValueError):
+                self._held[path] = None
+            else:
+                self._held[path] = not stat.S_ISREG(found.st_mode) or found.st_size > 0
+        return self._held[path]

@@ -1,0 +1,147 @@
+"""Writing a table: only what is new, in whole batches, so that a killed run loses at most the last one.
+
+A chunk whose id and digest the table has is not embedded again. When everything is in, what the same sources had
+before and have no more is removed: last, and only where a source came in to its end (`Chunk.last`), so that a run
+that is killed or cut short takes nothing away. Batches go in through ``merge_insert`` on a primary key, so that two
+writers at once lose nothing and double nothing (tests/test_table_cli.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from ragcli.errors import InputError
+from ragcli.indexing.arrivals import Arrived, Known, Seen
+from ragcli.indexing.content import digest, search_text
+from ragcli.records import Chunk, Vector
+from ragcli.report import Report
+from ragcli.store import CHUNK_COLUMNS, Table, lance_errors
+from ragcli.store.changing import RETRIES, delete_all, maintain
+
+BATCH_ROWS = 1024
+BATCH_CHARACTERS = 4_000_000
+BATCH_SECONDS = 20.0
+
+
+class Writer:
+    """Writes chunks and their vectors to a table, a committed batch at a time.
+
+    Use `fresh` on the stream of chunks before embedding, `add` for each vector, `finish` at the end.
+
+    Args:
+        table: an open table.
+        report: counts chunks_in, which is chunks_unchanged + chunks_repeated + chunks_written (+ what failed
+            to be embedded), and chunks_replaced (removed: older text of the same sources).
+        again: embed what the table has, too.
+    """
+
+    def __init__(self, table: Table, report: Report | None = None, *, again: bool = False) -> None:
+        self.table = table
+        self._again = again
+        self.report = report or Report("embed")
+        table.ensure_text_index()
+        self.arrived = Arrived()
+        self._known = Known(table)
+        self._seen = Seen()  # chunks
+        self._given = Seen()  # the ids of those that were given on
+        self._batch: dict[str, Vector] = {}
+        self._characters = 0  # of the batch
+        self._since = time.monotonic()
+
+    def fresh(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Yield the chunks that the table does not have, as they must be embedded."""
+        for chunk in chunks:
+            self.report.count("chunks_in")
+            self.arrived.add(chunk)
+            made, key = digest(chunk), hash(chunk.id)
+            known = self._known.meets(chunk.id, made)
+            if not self._seen.add(hash((chunk.id, made))):
+                self.report.count("chunks_repeated")
+            elif known and key not in self._given and not self._again:
+                self.report.count("chunks_unchanged")
+            else:  # also where the same id came before with other content: the later one stays
+                self._given.add(key)
+                yield chunk
+        self.arrived.close()
+
+    def add(self, vector: Vector) -> None:
+        """Take one vector; commits when a batch is full or old.
+
+        Raises:
+            InputError: the vector has another dimension than the table.
+            TableError: the batch cannot be written.
+        """
+        if len(vector.vector) != self.table.dimension:
+            raise InputError(
+                f"the vector of chunk {vector.id} has {len(vector.vector)} components,"
+                f" and the table {self.table.name!r} holds vectors of {self.table.dimension}."
+            )
+        if vector.id in self._batch:  # the same place with other metadata: the later one stays, as in a table
+            self.report.count("chunks_repeated")
+        self._batch[vector.id] = vector
+        self._characters += len(vector.text)
+        if (
+            len(self._batch) >= BATCH_ROWS
+            or self._characters >= BATCH_CHARACTERS
+            or time.monotonic() - self._since > BATCH_SECONDS
+        ):
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit what has been added."""
+        if self._batch:
+            rows = self._rows(list(self._batch.values()))
+            with lance_errors(f"cannot write to the table {self.table.name!r} in {self.table.db}"):
+                self._merge(rows)
+            self.report.count("chunks_written", len(self._batch))
+            self._batch.clear()
+            self._characters = 0
+        self._since = time.monotonic()
+
+    def _merge(self, rows: pa.Table) -> None:
+        self.table.refresh()
+        builder = self.table.dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+        builder.conflict_retries(RETRIES).execute(rows)
+        self.table.refresh()
+
+    def _rows(self, vectors: Sequence[Vector]) -> pa.Table:
+        made = self.table.dataset.schema
+        flat = np.asarray([vector.vector for vector in vectors], dtype=np.float32)
+        columns: dict[str, Any] = {name: [getattr(vector, name) for vector in vectors] for name in CHUNK_COLUMNS}
+        columns["metadata"] = [_json(vector.metadata) for vector in vectors]
+        columns["extra"] = [_json(vector.extra) if vector.extra else None for vector in vectors]
+        columns["search_text"] = [search_text(vector) for vector in vectors]
+        columns["digest"] = [digest(vector) for vector in vectors]
+        columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), self.table.dimension)
+        return pa.table({name: pa.array(columns[name], made.field(name).type) for name in made.names}, schema=made)
+
+    def _remove_stale(self) -> None:
+        for source in self.arrived.cut:
+            reason = "its document came in without its end, so that nothing the table has of it was removed"
+            self.report.lose("warning", source, reason)
+        stale = self._known.stale(self.arrived.whole())
+        if not stale:
+            return
+        gone: list[str] = []
+        with lance_errors(f"cannot read the table {self.table.name!r}"):
+            for batch in self.table.dataset.to_batches(columns=["id", "digest"], batch_size=65_536):
+                for name, made in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    if (hash(name), hash(made or "")) in stale:
+                        gone.append(name)
+        self.report.count("chunks_replaced", delete_all(self.table, "id", gone))
+
+    def finish(self) -> None:
+        """Commit the rest, remove what was replaced, and bring the indexes up to date."""
+        self.flush()
+        self._remove_stale()
+        maintain(self.table)
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
