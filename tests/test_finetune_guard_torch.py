@@ -289,6 +289,7 @@ def test_a_run_that_forgets_is_flagged(folder: Path, tokenizer: Any, tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_same_rate_forgets_without_general_data_and_not_with_it(
     folder: Path, tokenizer: Any, tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ _NUMERALS = re.compile("[〇零一二三四五六七八九十百千万亿]{2,}|(
 _CODES = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]+(?:[-_/.][A-Za-z0-9]+)+", re.ASCII)
 _ENGLISH = re.compile(r"(?<![\w.'’-])([A-Za-z]+)(?:['’](?:s|d|m|t|re|ll|ve))?(?![\w.'’-]*\w)")
 _JOINTS = re.compile("[-_/.]")
+_JOINED = re.compile("[A-Za-z0-9][-_/.][A-Za-z0-9]")
 _MAX_CODE = 40
 _ENDLESS = re.compile(r"\w{1000}")  # ICU takes quadratic time over a run without a break
 
@@ -42,7 +43,7 @@ def fold(text: str) -> str:
     text = _NUMERALS.sub(r" \g<0> ", text)
     joined = [
         _JOINTS.sub("", code)
-        for code in _CODES.findall(text)
+        for code in (_CODES.findall(text) if _JOINED.search(text) else ())
         if len(code) <= _MAX_CODE and any(c.isdigit() for c in code) and any(c.isalpha() for c in code)
     ]
     if joined:

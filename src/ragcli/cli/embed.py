@@ -10,9 +10,12 @@ import typer
 from ragcli.cli.light import import_lance
 from ragcli.cli.options import (
     DEFAULT_DB,
+    DEFAULT_KEEP_VERSIONS,
     DbOption,
     Device,
     DeviceOption,
+    IndexOption,
+    KeepVersionsOption,
     ModelOption,
     QuietOption,
     ReportOption,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from ragcli.embedding import Embedder
     from ragcli.indexing import Arrived
     from ragcli.report import Report
+    from ragcli.store.upkeep import Keep
 
 
 def embed(
@@ -53,6 +57,8 @@ def embed(
     again: Annotated[
         bool, typer.Option("--again", help="Embed what the table has, too: its vectors or full text are damaged.")
     ] = False,
+    index: IndexOption = None,
+    keep_versions: KeepVersionsOption = DEFAULT_KEEP_VERSIONS,
     report: ReportOption = None,
     skip_bad: SkipBadOption = False,
     quiet: QuietOption = False,
@@ -73,6 +79,8 @@ def embed(
         raise UsageError("--prune needs a table.", hint="Name it with -t.")
     if again and table is None:
         raise UsageError("--again needs a table.", hint="Name it with -t.")
+    if index is not None and table is None:
+        raise UsageError("--index needs a table.", hint="Name it with -t.")
     counts = stage_report("embed", report)
     stream = stdin("chunk records")
     if not quiet:
@@ -80,8 +88,13 @@ def embed(
     if table is not None:
         import_lance()
         from ragcli.store import table_uri
+        from ragcli.store.upkeep import Keep
+        from ragcli.store.vector_indexes import check
 
         table_uri(db, table)  # a wrong name is said before anything is read
+        keep = Keep.parse(keep_versions)
+        if index is not None:
+            check(index)
     chunks = records(stream, Chunk, Vector, on_bad=on_bad(counts, skip_bad))
 
     def passed() -> int:
@@ -91,7 +104,20 @@ def embed(
         if table is None:
             _to_stdout(chunks, model, device, bool(headings), counts, progress)
         else:
-            _to_table(chunks, db, table, model, device, headings, counts, progress, prune or [], again=again)
+            _to_table(
+                chunks,
+                db,
+                table,
+                model,
+                device,
+                headings,
+                counts,
+                progress,
+                prune or [],
+                again=again,
+                index=index,
+                keep=keep,
+            )
     if table is not None and not quiet and (counts.counts["chunks_in"] or prune):
         _summary(db, table, counts)
     if counts.counts["chunks_truncated"] and not quiet:
@@ -151,8 +177,10 @@ def _to_table(
     prune: list[str],
     *,
     again: bool,
+    index: str | None,
+    keep: Keep,
 ) -> None:
-    arrived = _write(chunks, db, name, model, device, headings, counts, progress, again=again)
+    arrived = _write(chunks, db, name, model, device, headings, counts, progress, again=again, index=index, keep=keep)
     if prune:
         from ragcli.indexing import maintain
         from ragcli.indexing import prune as prune_table
@@ -163,7 +191,7 @@ def _to_table(
         for source in prune_table(opened, prune, arrived):
             note(f"ragcli embed: removed, the file is gone: {source}")
         counts.count("chunks_pruned", before - len(opened))
-        maintain(opened)
+        maintain(opened, keep=keep)
 
 
 def _summary(db: str, name: str, counts: Report) -> None:
@@ -189,6 +217,8 @@ def _write(
     progress: Progress,
     *,
     again: bool,
+    index: str | None,
+    keep: Keep,
 ) -> Arrived | None:
     from ragcli.contract import check_contract, check_splitter
     from ragcli.embedding import open_embedder
@@ -210,7 +240,9 @@ def _write(
     if headings is None:
         headings = bool(opened.contract.get("headings"))
     check_contract(opened, {"model": embedder.contract, "headings": headings})
-    writer = Writer(opened, counts, again=again)
+    if index is not None:
+        opened.keep_index_wish(index)
+    writer = Writer(opened, counts, again=again, keep=keep)
     checked = check_splitter(opened, progress.ahead(_after(first, chunks)))
     try:
         for vector in _vectors(writer.fresh(checked), embedder, headings, counts, progress):

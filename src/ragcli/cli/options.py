@@ -66,6 +66,7 @@ class Device(str, Enum):
     mps = "mps"
 
 
+DEFAULT_KEEP_VERSIONS = "7d"
 DEFAULT_DB = ".ragcli"
 
 DbOption = Annotated[
@@ -102,6 +103,23 @@ FormatOption = Annotated[
     Format | None,
     typer.Option(
         "--format", envvar="RAGCLI_FORMAT", help="jsonl for programs, table for people (default on a terminal)."
+    ),
+]
+IndexOption = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        metavar="KIND",
+        help="Of the vectors: auto, none, ivf-rq, ivf-flat, ivf-sq, ivf-pq, ivf-hnsw-sq …; the table remembers it.",
+    ),
+]
+KeepVersionsOption = Annotated[
+    str,
+    typer.Option(
+        "--keep-versions",
+        metavar="N|AGE",
+        envvar="RAGCLI_KEEP_VERSIONS",
+        help="Old versions that stay: the last N, or up to an age, one a day: 7d, 12h.",
     ),
 ]
 QuietOption = Annotated[

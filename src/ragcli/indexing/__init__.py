@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from ragcli.indexing.content import digest, search_text
     from ragcli.indexing.pruning import prune
     from ragcli.indexing.writer import Writer
-    from ragcli.store.changing import delete, maintain
+    from ragcli.store.changing import delete
+    from ragcli.store.upkeep import maintain
 
 _HOMES = {
     "Arrived": "ragcli.indexing.arrivals",
     "Writer": "ragcli.indexing.writer",
     "delete": "ragcli.store.changing",
     "digest": "ragcli.indexing.content",
-    "maintain": "ragcli.store.changing",
+    "maintain": "ragcli.store.upkeep",
     "prune": "ragcli.indexing.pruning",
     "search_text": "ragcli.indexing.content",
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,11 @@ from ragcli.indexing.content import digest, search_text
 from ragcli.records import Chunk, Vector
 from ragcli.report import Report
 from ragcli.store import CHUNK_COLUMNS, Table, lance_errors
-from ragcli.store.changing import RETRIES, delete_all, maintain
+from ragcli.store.changing import RETRIES, delete_all
+from ragcli.store.upkeep import DEFAULT_KEEP, Keep, maintain
 
-BATCH_ROWS = 1024
-BATCH_CHARACTERS = 4_000_000
+BATCH_ROWS = 8192
+BATCH_CHARACTERS = 8_000_000
 BATCH_SECONDS = 20.0
 
 
@@ -39,10 +41,14 @@ class Writer:
         report: counts chunks_in, which is chunks_unchanged + chunks_repeated + chunks_written (+ what failed
             to be embedded), and chunks_replaced (removed: older text of the same sources).
         again: embed what the table has, too.
+        keep: the old versions that stay.
     """
 
-    def __init__(self, table: Table, report: Report | None = None, *, again: bool = False) -> None:
+    def __init__(
+        self, table: Table, report: Report | None = None, *, again: bool = False, keep: Keep = DEFAULT_KEEP
+    ) -> None:
         self.table = table
+        self._keep = keep
         self._again = again
         self.report = report or Report("embed")
         table.ensure_text_index()
@@ -50,8 +56,13 @@ class Writer:
         self._known = Known(table)
         self._seen = Seen()  # chunks
         self._given = Seen()  # the ids of those that were given on
+        self._schema = table.dataset.schema
+        self._dimension = table.dimension
+        self._digests: dict[str, str] = {}  # of what was given on and has not come back
         self._batch: dict[str, Vector] = {}
         self._characters = 0  # of the batch
+        self._pool = ThreadPoolExecutor(1, "commit")
+        self._commit: tuple[int, Future[None]] | None = None  # under way, and its rows
         self._since = time.monotonic()
 
     def fresh(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -66,7 +77,7 @@ class Writer:
             elif known and key not in self._given and not self._again:
                 self.report.count("chunks_unchanged")
             else:  # also where the same id came before with other content: the later one stays
-                self._given.add(key)
+                self._digests[chunk.id] = made if self._given.add(key) else ""
                 yield chunk
         self.arrived.close()
 
@@ -77,10 +88,10 @@ class Writer:
             InputError: the vector has another dimension than the table.
             TableError: the batch cannot be written.
         """
-        if len(vector.vector) != self.table.dimension:
+        if len(vector.vector) != self._dimension:
             raise InputError(
                 f"the vector of chunk {vector.id} has {len(vector.vector)} components,"
-                f" and the table {self.table.name!r} holds vectors of {self.table.dimension}."
+                f" and the table {self.table.name!r} holds vectors of {self._dimension}."
             )
         if vector.id in self._batch:  # the same place with other metadata: the later one stays, as in a table
             self.report.count("chunks_repeated")
@@ -91,18 +102,29 @@ class Writer:
             or self._characters >= BATCH_CHARACTERS
             or time.monotonic() - self._since > BATCH_SECONDS
         ):
-            self.flush()
+            self._begin()
 
     def flush(self) -> None:
-        """Commit what has been added."""
+        """Commit what has been added, and wait until it is done."""
+        self._begin()
+        self._wait()
+
+    def _begin(self) -> None:
+        """Commit what has been added, while further chunks are made; one commit is under way at a time."""
         if self._batch:
-            rows = self._rows(list(self._batch.values()))
-            with lance_errors(f"cannot write to the table {self.table.name!r} in {self.table.db}"):
-                self._merge(rows)
-            self.report.count("chunks_written", len(self._batch))
+            rows, count = self._rows(list(self._batch.values())), len(self._batch)
             self._batch.clear()
             self._characters = 0
+            self._wait()
+            self._commit = count, self._pool.submit(self._merge, rows)
         self._since = time.monotonic()
+
+    def _wait(self) -> None:
+        if self._commit is not None:
+            (count, commit), self._commit = self._commit, None
+            with lance_errors(f"cannot write to the table {self.table.name!r} in {self.table.db}"):
+                commit.result()
+            self.report.count("chunks_written", count)
 
     def _merge(self, rows: pa.Table) -> None:
         self.table.refresh()
@@ -111,14 +133,14 @@ class Writer:
         self.table.refresh()
 
     def _rows(self, vectors: Sequence[Vector]) -> pa.Table:
-        made = self.table.dataset.schema
+        made = self._schema
         flat = np.asarray([vector.vector for vector in vectors], dtype=np.float32)
         columns: dict[str, Any] = {name: [getattr(vector, name) for vector in vectors] for name in CHUNK_COLUMNS}
         columns["metadata"] = [_json(vector.metadata) for vector in vectors]
         columns["extra"] = [_json(vector.extra) if vector.extra else None for vector in vectors]
         columns["search_text"] = [search_text(vector) for vector in vectors]
-        columns["digest"] = [digest(vector) for vector in vectors]
-        columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), self.table.dimension)
+        columns["digest"] = [self._digests.pop(vector.id, None) or digest(vector) for vector in vectors]
+        columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), self._dimension)
         return pa.table({name: pa.array(columns[name], made.field(name).type) for name in made.names}, schema=made)
 
     def _remove_stale(self) -> None:
@@ -140,7 +162,7 @@ class Writer:
         """Commit the rest, remove what was replaced, and bring the indexes up to date."""
         self.flush()
         self._remove_stale()
-        maintain(self.table)
+        maintain(self.table, keep=self._keep)
 
 
 def _json(value: object) -> str:

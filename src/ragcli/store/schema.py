@@ -13,6 +13,7 @@ from ragcli.records import FILE_STATE, Chunk, Json
 FORMAT = 2  # of what stands in the columns; a table of another one is made anew
 CONTRACT_KEY = b"ragcli"
 REFUSAL_KEY = b"ragcli.refusal"  # what `ask --calibrate` found; no part of the contract
+INDEX_KEY = b"ragcli.index"  # which vector index is wanted
 PRIMARY_KEY = {b"lance-schema:unenforced-primary-key": b"true"}
 CHUNK_COLUMNS = [
     "id",

@@ -10,7 +10,7 @@ The contract (`ragcli.contract`) stands in the schema's metadata under ``ragcli`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +23,9 @@ from ragcli.errors import TableError, UsageError
 from ragcli.jsonl import dumps, loads
 from ragcli.lexical import TOKENIZER
 from ragcli.records import Json
+from ragcli.store import vector_indexes
 from ragcli.store.places import is_remote, lance_errors, missing, table_uri
-from ragcli.store.schema import CHUNK_COLUMNS, CONTRACT_KEY, FORMAT, REFUSAL_KEY, plain, schema
+from ragcli.store.schema import CHUNK_COLUMNS, CONTRACT_KEY, FORMAT, INDEX_KEY, REFUSAL_KEY, plain, schema
 from ragcli.where import metadata_paths, one_of, rewrite
 
 TEXT_INDEX = "search_text_idx"
@@ -47,6 +48,7 @@ class Table:
         self.db = db
         self.name = name
         self.dataset = dataset
+        self._known: dict[str, tuple[int, Any]] = {}
 
     @classmethod
     def open(cls, db: str, name: str) -> Table:
@@ -138,6 +140,26 @@ class Table:
         """What ``ask --calibrate`` found for this table; empty where it was not calibrated."""
         return self._metadata(REFUSAL_KEY)
 
+    @property
+    def index_wish(self) -> str:
+        """The kind of vector index that is wanted: ``auto`` where nobody said."""
+        return str(self._metadata(INDEX_KEY).get("kind") or vector_indexes.AUTO)
+
+    def keep_index_wish(self, kind: str) -> None:
+        """Keep which kind of vector index is wanted, for all runs to come.
+
+        Args:
+            kind: one of `ragcli.store.vector_indexes.CHOICES`.
+
+        Raises:
+            UsageError: there is no such kind.
+            TableError: the table cannot be written.
+        """
+        if vector_indexes.check(kind) == self.index_wish:
+            return
+        with lance_errors(f"cannot write the table {self.name!r} in {self.db}"):
+            self.dataset.update_schema_metadata({INDEX_KEY.decode(): dumps({"kind": kind}).decode()})
+
     def keep_refusal(self, calibration: Mapping[str, Any]) -> None:
         """Keep a calibration in the schema's metadata, instead of the one before.
 
@@ -183,14 +205,11 @@ class Table:
     def vector_search(self, vector: np.ndarray[Any, Any], limit: int, where: str | None = None) -> list[Found]:
         """Return the best rows by cosine similarity to a vector (dimension,), best first."""
         more = limit + _TIES
-        found = self._search(
-            more, where, columns=["id", "_distance"], nearest=self._nearest(vector, more, self.has_vector_index())
-        )
+        near: Json = {"column": "vector", "q": vector, "k": more, "metric": "cosine"}
+        if (kind := self._vector_index()) is not None:
+            near |= vector_indexes.nearest(kind, self._rows(), more)
+        found = self._search(more, where, columns=["id", "_distance"], nearest=near)
         return _ordered(found, [_similarity(1.0 - distance) for distance in found["_distance"].to_pylist()])[:limit]
-
-    def _nearest(self, vector: np.ndarray[Any, Any], limit: int, indexed: bool) -> Json:
-        nearest: Json = {"column": "vector", "q": vector, "k": limit, "metric": "cosine"}
-        return {**nearest, "refine_factor": 10} if indexed else nearest
 
     def vector_search_batch(
         self, vectors: np.ndarray[Any, Any], limit: int, where: str | None = None
@@ -230,7 +249,21 @@ class Table:
 
     def has_vector_index(self) -> bool:
         """Whether the vectors have an index, beside which the search is a scan."""
-        return any("vector" in index.field_names for index in self.dataset.describe_indices())
+        return self._vector_index() is not None
+
+    def _vector_index(self) -> str | None:
+        return self._of_version("index", lambda: vector_indexes.existing(self))  # type: ignore[no-any-return]
+
+    def _rows(self) -> int:
+        return int(self._of_version("rows", self.dataset.count_rows))
+
+    def _of_version(self, name: str, look: Callable[[], Any]) -> Any:
+        """Return what is the same as long as the table is: looked up once for each of its versions."""
+        version = self.dataset.version
+        known = self._known.get(name)
+        if known is None or known[0] != version:
+            known = self._known[name] = (version, look())
+        return known[1]
 
     def _search(self, limit: int, where: str | None, **options: Any) -> Any:
         with lance_errors(f"cannot search the table {self.name!r}"):
