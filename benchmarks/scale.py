@@ -1,4 +1,4 @@
-"""Tables of ten thousand, a hundred thousand and a million chunks: how writing, indexing, disk, recall and latency grow.
+"""Tables of ten thousand to a million chunks: how writing, indexing, disk, recall and latency grow.
 
 Chunks and vectors come from scale_data.py. Measured for each size, on one table that grows: vectors written a second
 (`ragcli.indexing.Writer`, as ``embed`` writes them; making them is not counted), the upkeep behind it with all indexes,
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -56,6 +55,7 @@ class Given:
         self.at = 0
 
     def encode(self, texts: list[str], kind: str, *, on_truncated: Any = None) -> np.ndarray[Any, Any]:
+        """Return the vectors of the question whose turn it is."""
         return self._made[self.at : self.at + len(texts)]
 
 
@@ -89,7 +89,7 @@ def write(table: Table, texts: Texts, count: int, seed: int) -> tuple[float, flo
 
 def disk(folder: Path) -> int:
     """Return the bytes of what the newest version needs, and all old ones beside it."""
-    return sum(os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(folder) for name in names)
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def asked(table: Table) -> list[str]:
@@ -214,10 +214,8 @@ def main() -> None:
         row["more"] = round(seconds + upkeep, 2)
         out.append(row)
         shown = {key: "/".join(map(str, row[key])) if isinstance(row[key], list) else row[key] for key in _COLUMNS}
-        print(
-            " | ".join(f"{value:.3f}" if isinstance(value, float) else str(value) for value in shown.values()),
-            flush=True,
-        )
+        cells = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in shown.values()]
+        print(" | ".join(cells), flush=True)
     print(json.dumps(out))
     if given.plot:
         plot(out, given.plot)
