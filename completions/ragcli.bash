@@ -12,11 +12,20 @@ _ragcli() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat eval diagnose questions finetune --help --version' -- "$cur"))
+    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat eval diagnose questions finetune table --help --version' -- "$cur"))
     return
   fi
-  case ${COMP_WORDS[1]} in
-    download)
+  local command=${COMP_WORDS[1]}
+  case $command in
+    table)
+      if [ "$COMP_CWORD" -eq 2 ]; then
+        COMPREPLY=($(compgen -W 'list info versions optimize delete tag restore export import copy --help' -- "$cur"))
+        return
+      fi
+      command="table ${COMP_WORDS[2]}" ;;
+  esac
+  case $command in
+    'download')
       case $prev in
         --source) COMPREPLY=($(compgen -W "auto hf modelscope built-in" -- "$cur")); return ;;
         --revision) return ;;
@@ -28,7 +37,7 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--source --revision --include --exclude --all --local-dir --cache-dir --max-workers --dry-run --offline --verify --list --remove --quiet -q --format --help' ;;
-    gpu-check)
+    'gpu-check')
       case $prev in
         --task) COMPREPLY=($(compgen -W "infer lora qlora full embed" -- "$cur")); return ;;
         --precision) COMPREPLY=($(compgen -W "auto bf16 int8 int4" -- "$cur")); return ;;
@@ -44,7 +53,7 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--task --precision --context --batch --gpus --gpu-memory --sharding --rank --prefill --source --revision --quiet -q --format --help' ;;
-    load)
+    'load')
       case $prev in
         --include) return ;;
         --exclude) return ;;
@@ -69,7 +78,7 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--include --exclude --gitignore --no-gitignore --hidden --follow-links --new-to --db -d --encoding --text-field --id-field --title-field --ocr --password --keep-headers --reader --reader-options --reader-load --jobs -j --timeout --max-bytes --max-memory --null -0 --preview --errors --report --format --quiet -q --help' ;;
-    split)
+    'split')
       case $prev in
         --size) return ;;
         --overlap) return ;;
@@ -81,17 +90,19 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--size --overlap --unit --model -m --splitter --splitter-options --report --skip-bad --format --help' ;;
-    embed)
+    'embed')
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
         --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
         --prune) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --index) return ;;
+        --keep-versions) return ;;
         --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      words='--table -t --db -d --model -m --device --headings --no-headings --prune --again --report --skip-bad --quiet -q --help' ;;
-    query)
+      words='--table -t --db -d --model -m --device --headings --no-headings --prune --again --index --keep-versions --report --skip-bad --quiet -q --help' ;;
+    'query')
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
         --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -105,7 +116,7 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table trec" -- "$cur")); return ;;
       esac
       words='--table -t --db -d --mode -k --top-k --where --expand --rerank --explain --model -m --device --skip-bad --format --help' ;;
-    ask)
+    'ask')
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
         --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -141,7 +152,7 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--table -t --db -d --model -m --llm --mode -k --top-k --where --expand --rerank --embed-model --device --model-options --adapter --quantize --window --timeout --concurrency --temperature --seed --max-tokens --stop --system --template --show-prompt --verify --strict --resume --save-sft --calibrate --tools --mcp --agent --yes -y --allow --tool-timeout --max-steps --skip-bad --format --help' ;;
-    chat)
+    'chat')
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
         --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -174,7 +185,7 @@ _ragcli() {
         --conversation) return ;;
       esac
       words='--table -t --db -d --model -m --llm --mode -k --top-k --where --expand --rerank --embed-model --device --model-options --adapter --quantize --window --timeout --temperature --seed --max-tokens --stop --system --template --persona --verify --tools --mcp --agent --yes -y --allow --tool-timeout --max-steps --continue -c --conversation --private --jsonl --help' ;;
-    eval)
+    'eval')
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
         --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -198,7 +209,7 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--table -t --db -d --queries --qrels --measures -M --level --mode --depth --where --rerank --model -m --device --fail-under --baseline --run --per-query --html --compare --work --skip-bad --format --help' ;;
-    diagnose)
+    'diagnose')
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
         --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -231,7 +242,7 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--table -t --db -d --question --answer --source --docs --root --model -m --llm --mode -k --top-k --where --expand --rerank --embed-model --device --model-options --adapter --quantize --window --timeout --concurrency --temperature --seed --max-tokens --system --template --tries --no-tries --check --mend --sample --html --skip-bad --format --help' ;;
-    questions)
+    'questions')
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
         --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -263,11 +274,11 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--table -t --db -d -n --count --unanswerable --model -m --llm --kind --where --seed --test --test-out --no-filter -k --top-k --mode --keep-dropped --resume --embed-model --device --model-options --adapter --quantize --window --timeout --concurrency --temperature --max-tokens --stop --template --report --quiet -q --format --help' ;;
-    finetune)
+    'finetune')
       case $prev in
         --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --data) return ;;
-        --output|-o) return ;;
+        --output|-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --task) COMPREPLY=($(compgen -W "auto chat text preference embedding reranker" -- "$cur")); return ;;
         --method) COMPREPLY=($(compgen -W "auto full lora qlora" -- "$cur")); return ;;
         --eval-data) return ;;
@@ -306,14 +317,83 @@ _ragcli() {
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
       words='--model -m --data --output -o --task --method --eval-data --config --dry-run --show-example --epochs --max-steps --learning-rate --lr --schedule --warmup --weight-decay --batch --micro-batch --length --packing --checkpointing --no-checkpointing --precision --rank --alpha --dropout --target --neftune --patience --beta --temperature --mine-from --negatives --probe --db -d --gpus --sharding --device --log-steps --eval-steps --save-steps --keep --seed --merge --strict --guard --no-guard --overwrite --trust-remote-code --report-to --skip-bad --quiet -q --format --help' ;;
+    'table list')
+      case $prev in
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--db -d --format --help' ;;
+    'table info')
+      case $prev in
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--db -d --format --help' ;;
+    'table versions')
+      case $prev in
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--db -d --format --help' ;;
+    'table optimize')
+      case $prev in
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --index) return ;;
+        --keep-versions) return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--db -d --index --retrain --keep-versions --format --help' ;;
+    'table delete')
+      case $prev in
+        --where) return ;;
+        --keep-versions) return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
+      esac
+      words='--where --dry-run --keep-versions --db -d --format --help' ;;
+    'table tag')
+      case $prev in
+        --version) return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      words='--version --remove --db -d --help' ;;
+    'table restore')
+      case $prev in
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      words='--db -d --help' ;;
+    'table export')
+      case $prev in
+        --output|-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --where) return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      words='--output -o --where --db -d --help' ;;
+    'table import')
+      case $prev in
+        --index) return ;;
+        --keep-versions) return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      words='--index --keep-versions --db -d --report --skip-bad --quiet -q --help' ;;
+    'table copy')
+      case $prev in
+        --to) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --as) return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      words='--to --as --db -d --help' ;;
   esac
   case $cur in
     -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
     *)
-      if [ "${COMP_WORDS[1]}" = load ]; then
-        compopt -o filenames 2>/dev/null
-        COMPREPLY=($(compgen -f -- "$cur"))
-      fi ;;
+      case $command in
+        load)
+          compopt -o filenames 2>/dev/null
+          COMPREPLY=($(compgen -f -- "$cur")) ;;
+        'table '*) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")) ;;
+      esac ;;
   esac
 }
 

@@ -10,12 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from ragcli.errors import ContractError
-from ragcli.records import Json
+from ragcli.records import Json, content_id
 
 if TYPE_CHECKING:
     from ragcli.records import Chunk
     from ragcli.store import Table
+
+
+def model_hash(model: Mapping[str, Any]) -> str:
+    """Return a digest of what makes a model's vectors what they are: the model's part of a contract."""
+    return content_id(orjson.dumps(dict(model), option=orjson.OPT_SORT_KEYS).decode())
 
 
 def check_contract(table: Table, wanted: Mapping[str, Any]) -> None:

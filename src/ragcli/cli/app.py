@@ -21,6 +21,7 @@ from ragcli.cli import (
     query,
     questions,
     split,
+    table,
 )
 
 app = typer.Typer(
@@ -67,4 +68,5 @@ app.command("eval")(eval.eval_)
 app.command("diagnose")(diagnose.diagnose)
 app.command("questions")(questions.questions)
 app.command("finetune")(finetune.finetune)
+app.add_typer(table.table, name="table")
 app.command("completion", hidden=True)(completion.completion)

@@ -6,13 +6,14 @@ Table names are read from the database folder; where an option takes a file, fil
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
-_FILES = {"--report", "--prune", "--db", "--model", "--rerank", "--local-dir", "--cache-dir"}
+_FILES = {"--report", "--prune", "--db", "--model", "--rerank", "--local-dir", "--cache-dir", "--output", "--to"}
 _HEADER = "# Completion of ragcli; made by 'ragcli completion {shell}'.\n"
 
 
@@ -51,15 +52,33 @@ def script(shell: Shell) -> str:
     root: Any = typer.main.get_command(app)
     tree = {
         name: (_first_sentence(sub.help or ""), [_option(one) for one in sub.params if one.opts[0].startswith("-")])
-        for name, sub in root.commands.items()
-        if not sub.hidden
+        for name, sub in _leaves(root)
     }
+    groups = {name: _first_sentence(sub.help or "") for name, sub in root.commands.items() if hasattr(sub, "commands")}
     makers = {Shell.bash: _bash, Shell.zsh: _zsh, Shell.fish: _fish}
     first = "#compdef ragcli\n" if shell is Shell.zsh else ""  # zsh reads it on the first line only
-    return first + _HEADER.format(shell=shell.value) + makers[shell](tree)
+    return first + _HEADER.format(shell=shell.value) + makers[shell](tree, groups)
 
 
-_Tree = dict[str, tuple[str, list[_Option]]]
+_Tree = dict[str, tuple[str, list[_Option]]]  # the name of an action has that of its group before it
+_Groups = dict[str, str]
+
+
+def _leaves(root: Any) -> Iterator[tuple[str, Any]]:
+    for name, sub in root.commands.items():
+        if hasattr(sub, "commands"):
+            yield from ((f"{name} {action}", one) for action, one in sub.commands.items())
+        elif not sub.hidden:
+            yield name, sub
+
+
+def _top(tree: _Tree, groups: _Groups) -> dict[str, str]:
+    """Return what can stand first, with its help."""
+    return {name: text for name, (text, _) in tree.items() if " " not in name} | groups
+
+
+def _actions(tree: _Tree, group: str) -> dict[str, str]:
+    return {name.removeprefix(f"{group} "): text for name, (text, _) in tree.items() if name.startswith(f"{group} ")}
 
 
 def _first_sentence(text: str) -> str:
@@ -81,7 +100,7 @@ def _option(parameter: Any) -> _Option:
     return _Option(names, _first_sentence(parameter.help or ""), takes, bool(parameter.multiple))
 
 
-def _bash(tree: _Tree) -> str:
+def _bash(tree: _Tree, groups: _Groups) -> str:
     cases = []
     for name, (_, options) in tree.items():
         values = []
@@ -98,9 +117,19 @@ def _bash(tree: _Tree) -> str:
                 values.append(f'        {takers}) COMPREPLY=($(compgen -W "{option.takes}" -- "$cur")); return ;;')
         flags = " ".join(one for option in options for one in option.names) + " --help"
         cases.append(
-            f"    {name})\n      case $prev in\n" + "\n".join(values) + f"\n      esac\n      words='{flags}' ;;"
+            f"    '{name}')\n      case $prev in\n" + "\n".join(values) + f"\n      esac\n      words='{flags}' ;;"
         )
-    names = " ".join(tree)
+    names = " ".join(_top(tree, groups))
+    nested = "".join(
+        f"""
+    {group})
+      if [ "$COMP_CWORD" -eq 2 ]; then
+        COMPREPLY=($(compgen -W '{" ".join(_actions(tree, group))} --help' -- "$cur"))
+        return
+      fi
+      command="{group} ${{COMP_WORDS[2]}}" ;;"""
+        for group in groups
+    )
     return (
         """_ragcli_tables() {
   local i db=${RAGCLI_DB:-.ragcli}
@@ -120,7 +149,12 @@ _ragcli() {
         + """ --help --version' -- "$cur"))
     return
   fi
-  case ${COMP_WORDS[1]} in
+  local command=${COMP_WORDS[1]}
+  case $command in"""
+        + nested
+        + """
+  esac
+  case $command in
 """
         + "\n".join(cases)
         + """
@@ -128,10 +162,12 @@ _ragcli() {
   case $cur in
     -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
     *)
-      if [ "${COMP_WORDS[1]}" = load ]; then
-        compopt -o filenames 2>/dev/null
-        COMPREPLY=($(compgen -f -- "$cur"))
-      fi ;;
+      case $command in
+        load)
+          compopt -o filenames 2>/dev/null
+          COMPREPLY=($(compgen -f -- "$cur")) ;;
+        'table '*) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")) ;;
+      esac ;;
   esac
 }
 
@@ -144,8 +180,25 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def _zsh(tree: _Tree) -> str:
-    commands = "\n".join(f"    {_quoted(f'{name}:{text}')}" for name, (text, _) in tree.items())
+def _zsh(tree: _Tree, groups: _Groups) -> str:
+    commands = "\n".join(f"    {_quoted(f'{name}:{text}')}" for name, text in _top(tree, groups).items())
+    nested = []
+    for group in groups:
+        described = "\n".join(f"        {_quoted(f'{one}:{text}')}" for one, text in _actions(tree, group).items())
+        nested.append(
+            f"""    {group})
+      local -a actions
+      actions=(
+{described}
+      )
+      if (( CURRENT == 2 )); then
+        _describe action actions
+        return
+      fi
+      command="{group} $words[2]"
+      shift words
+      (( CURRENT-- )) ;;"""
+        )
     cases = []
     for name, (_, options) in tree.items():
         specs = []
@@ -158,8 +211,10 @@ def _zsh(tree: _Tree) -> str:
                 star = "'*'" if option.many else "''"
                 specs.append(f"{star}{one}{_quoted(f'[{text}]{action}')}")
         rest = _quoted("*:path:_files") if name == "load" else _quoted("*:text:")
+        if name.startswith("table "):
+            rest = _quoted("1:table:_ragcli_tables")
         body = " \\\n        ".join([*specs, "--help'[Show the help]'", rest])
-        cases.append(f"    {name})\n      _arguments \\\n        {body} ;;")
+        cases.append(f"    '{name}')\n      _arguments \\\n        {body} ;;")
     return (
         """_ragcli_tables() {
   local db=${RAGCLI_DB:-.ragcli} i
@@ -188,6 +243,11 @@ _ragcli() {
   (( CURRENT-- ))
   case $command in
 """
+        + "\n".join(nested)
+        + """
+  esac
+  case $command in
+"""
         + "\n".join(cases)
         + """
   esac
@@ -202,7 +262,7 @@ fi
     )
 
 
-def _fish(tree: _Tree) -> str:
+def _fish(tree: _Tree, groups: _Groups) -> str:
     lines = [
         """function __ragcli_tables
   set -l db .ragcli
@@ -220,12 +280,19 @@ end
 """,
         "complete -c ragcli -f",
     ]
-    for name, (text, _) in tree.items():
+    for name, text in _top(tree, groups).items():
         lines.append(f"complete -c ragcli -n __fish_use_subcommand -a {name} -d {_fish_quoted(text)}")
     lines.append("complete -c ragcli -n __fish_use_subcommand -l version -d 'Show the version'")
     lines.append("complete -c ragcli -l help -s h -d 'Show the help'")
+    for group in groups:
+        actions = _actions(tree, group)
+        inside = f"__fish_seen_subcommand_from {group}; and not __fish_seen_subcommand_from {' '.join(actions)}"
+        for action, text in actions.items():
+            lines.append(f"complete -c ragcli -n '{inside}' -a {action} -d {_fish_quoted(text)}")
     for name, (_, options) in tree.items():
-        where = f"-n '__fish_seen_subcommand_from {name}'"
+        where = "-n '" + "; and ".join(f"__fish_seen_subcommand_from {word}" for word in name.split()) + "'"
+        if name.startswith("table "):
+            lines.append(f"complete -c ragcli {where} -a '(__ragcli_tables)'")
         if name == "load":
             lines.append(f"complete -c ragcli {where} -F")
         for option in options:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
@@ -49,7 +49,7 @@ def _run(args: Sequence[str]) -> int:
     command: Any = typer.main.get_command(app)
     options: dict[str, dict[str, str]] = {}
     above: dict[str, dict[str, str]] = {}
-    for name, sub in command.commands.items():
+    for name, sub in _leaves(command):
         options[name], above[name] = {}, {}
         for parameter in sub.params:
             names = [option.lstrip("-") for option in parameter.opts if option.startswith("--")]
@@ -57,7 +57,13 @@ def _run(args: Sequence[str]) -> int:
             variable = parameter.envvar if isinstance(parameter.envvar, str) else ""
             shared = [variable.removeprefix("RAGCLI_").lower().replace("_", "-")] if variable else names
             above[name].update(dict.fromkeys(shared, parameter.name))
-    settings = config.defaults(options, config.files(), above)
+    settings: dict[str, Any] = {}
+    for name, values in config.defaults(options, config.files(), above).items():
+        group, _, action = name.rpartition(" ")
+        if group:
+            settings.setdefault(group, {})[action] = values
+        else:
+            settings[name] = values
     try:
         code = command.main(
             args=list(args), prog_name=_NAME, standalone_mode=False, default_map=settings, complete_var="_RAGCLI_NO"
@@ -72,6 +78,15 @@ def _run(args: Sequence[str]) -> int:
         show()
         return int(getattr(error, "exit_code", 2))
     return int(code or 0)
+
+
+def _leaves(command: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the subcommands with their names; those of a group have its name before theirs."""
+    for name, sub in command.commands.items():
+        if hasattr(sub, "commands"):
+            yield from ((f"{name} {action}", one) for action, one in sub.commands.items())
+        else:
+            yield name, sub
 
 
 def complain(message: str, hint: str | None = None, args: Sequence[str] = ()) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 
-import orjson
-
+from ragcli.contract import model_hash
 from ragcli.embedding.protocols import Embedder
-from ragcli.records import Chunk, Json, Vector, content_id
+from ragcli.records import Chunk, Vector
 from ragcli.report import Report
 from ragcli.until import UntilError
 
@@ -28,11 +27,6 @@ def passage_text(chunk: Chunk, *, headings: bool = False) -> str:
     parts = [chunk.title or "", *chunk.headings] if headings else []
     parts += [chunk.header, chunk.text]
     return "\n".join(dict.fromkeys(part for part in parts if part))
-
-
-def model_hash(contract: Json) -> str:
-    """Return a digest of what makes a model's vectors what they are."""
-    return content_id(orjson.dumps(contract, option=orjson.OPT_SORT_KEYS).decode())
 
 
 def embed(

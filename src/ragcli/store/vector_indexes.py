@@ -78,6 +78,21 @@ def build(table: Table, kind: str) -> None:
     table.dataset.create_index("vector", kind, name=VECTOR_INDEX, metric="cosine", replace=True)
 
 
+def retrain(table: Table) -> None:
+    """Train the index that the vectors have again, on all rows; nothing where they have none.
+
+    Raises:
+        TableError: the table cannot be written.
+    """
+    from ragcli.store.places import lance_errors
+
+    kind = existing(table)
+    if kind is not None:
+        with lance_errors(f"cannot index the table {table.name!r} in {table.db}"):
+            build(table, kind)
+        table.refresh()
+
+
 def has_outgrown(table: Table, kind: str, rows: int) -> bool:
     """Whether the table has grown so far beyond what its index was trained on that it should be trained again."""
     if kind == "IVF_HNSW_FLAT" or rows < _GROWN * AUTO_ROWS:

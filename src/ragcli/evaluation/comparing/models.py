@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragcli.embedding.stage import model_hash
+from ragcli.contract import model_hash
 from ragcli.errors import ModelError, RagcliError
 from ragcli.evaluation.comparing.work import Work, key_of
 from ragcli.records import Json
