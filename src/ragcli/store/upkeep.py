@@ -92,11 +92,14 @@ def maintain(table: Table, *, keep: Keep = DEFAULT_KEEP, thorough: bool = False)
     """
     with lance_errors(f"cannot index the table {table.name!r} in {table.db}"):
         table.refresh()
-        _step(table, lambda: _compact(table, thorough))
+        if not thorough:
+            _step(table, lambda: _compact(table, thorough))
         _step(table, lambda: _index_keys(table))
         _step(table, lambda: _index_vectors(table))
         for name in _names(table):
             _step(table, lambda name=name: _fold(table, name, thorough))
+        if thorough:  # last: Lance merges only fragments that stand in the same parts of indexes
+            _step(table, lambda: _compact(table, thorough))
         _step(table, lambda: _drop(table, keep))
         if thorough:  # what runs that were killed have left, once no other run can be at it
             table.dataset.cleanup_old_versions(older_than=_LONG, error_if_tagged_old_versions=False)
