@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragcli.cli.light import import_lance
+from ragcli.cli.light import import_lance_and_model
 from ragcli.cli.options import (
     DEFAULT_DB,
     AgainOption,
@@ -69,7 +69,7 @@ def embed(
     if not quiet:
         show_log()
     if table is not None:
-        import_lance()
+        import_lance_and_model(db, table, model, device.value)
         from ragcli.store import table_uri
 
         table_uri(db, table)  # a wrong name is said before anything is read

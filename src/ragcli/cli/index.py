@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ragcli.cli.embed import say_pruned, say_truncated, summary
-from ragcli.cli.light import import_lance
+from ragcli.cli.light import import_lance, import_lance_and_model
 from ragcli.cli.options import (
     DEFAULT_DB,
     AgainOption,
@@ -158,7 +158,12 @@ def index(
         max_memory=max_memory,
     )
     roots = _roots(given) if prune else []
-    import_lance()
+    if not dry_run and not quiet:
+        show_log(command)
+    if dry_run or engine != "local":  # another engine opens models where it runs
+        import_lance()
+    else:
+        import_lance_and_model(db, table, model, device.value)
     from ragcli.indexing import Embedding
 
     with ExitStack() as stack:
@@ -175,8 +180,6 @@ def index(
             outputs=[] if report is None else [report],
         )
         if not dry_run:
-            if not quiet:
-                show_log(command)
             reports = Reports(lambda stage: stage_report(stage, report, command=command))
             with _progress(reports, quiet) as progress:
                 done = run(plan, reports=reports, watch=progress, engine=engine)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from ragcli.models.folder import resolve
@@ -12,6 +14,31 @@ if TYPE_CHECKING:
     from ragcli.splitting import TokenCounter
 
 _OPENAI = "openai:"
+_prepared: dict[tuple[str | None, str], Future[Embedder]] = {}
+
+
+def prepare(model: str | None = None, *, device: str = "auto") -> None:
+    """Begin to open an embedding model in a thread, while other work goes on; `open_embedder` then waits for it.
+
+    What fails is raised there. A model of an endpoint is not opened.
+
+    Args:
+        model: see `open_embedder`.
+        device: see `open_embedder`.
+    """
+    if (model or "").startswith(_OPENAI) or (model, device) in _prepared:
+        return
+    made: Future[Embedder] = Future()
+
+    def work() -> None:
+        try:
+            made.set_result(_open(model, device))
+        except BaseException as error:  # noqa: BLE001  raised where the model is wanted
+            made.set_exception(error)
+
+    _prepared[model, device] = made
+    # No daemon: a process that ends waits for it, since a thread torn from a library that it loads can abort it.
+    threading.Thread(target=work, name="ragcli model").start()
 
 
 def open_embedder(model: str | None = None, *, device: str = "auto", contract: Json | None = None) -> Embedder:
@@ -31,6 +58,11 @@ def open_embedder(model: str | None = None, *, device: str = "auto", contract: J
 
         known = contract if contract is not None and contract.get("id") == model else None
         return OpenAIEmbedder(model[len(_OPENAI) :], known)
+    made = _prepared.pop((model, device), None)
+    return _open(model, device) if made is None else made.result()
+
+
+def _open(model: str | None, device: str) -> Embedder:
     from ragcli.embedding.onnx import OnnxEmbedder, graph_of
     from ragcli.embedding.profile import profile
 

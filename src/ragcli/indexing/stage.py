@@ -50,6 +50,7 @@ def fill(
     model_first: bool = True,
     report: Report | None = None,
     progress: Callable[[int], None] | None = None,
+    more: Callable[[], bool] | None = None,
 ) -> Filled:
     """Embed chunks into a table, which is made where it is not there; whatever ends the run, what is embedded stays.
 
@@ -63,12 +64,13 @@ def fill(
             a table that is there needs no model where no chunk comes in.
         report: see `Writer`; and chunks_pruned.
         progress: called with the number of chunks embedded.
+        more: see `ragcli.embedding.embed`.
 
     Raises:
         RagcliError: the model, the table, or what the chunks come from.
     """
     embedding, report = embedding or Embedding(), report or Report("embed")
-    arrived = _write(iter(chunks), db, name, embedding, model_first, report, progress)
+    arrived = _write(iter(chunks), db, name, embedding, model_first, report, progress, more)
     gone: list[str] = []
     if prune:
         opened = Table.open(db, name)
@@ -87,6 +89,7 @@ def _write(
     model_first: bool,
     report: Report,
     progress: Callable[[int], None] | None,
+    more: Callable[[], bool] | None,
 ) -> Writer | None:
     opened = Table.open(db, name) if Table.exists(db, name) else None
     known = opened.contract["model"] if opened is not None else None
@@ -115,7 +118,7 @@ def _write(
     writer = Writer(opened, report, again=embedding.again)
     fresh = writer.fresh(check_splitter(opened, _after(first, chunks)))
     try:
-        for vector in embed(fresh, embedder, headings=headings, report=report, progress=progress):
+        for vector in embed(fresh, embedder, headings=headings, report=report, progress=progress, more=more):
             writer.add(vector)
     except BaseException:
         writer.flush()  # what has been embedded is kept, whatever ends the run

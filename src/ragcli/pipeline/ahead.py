@@ -89,6 +89,11 @@ class Ahead(Generic[T]):
             raise error
         raise StopIteration
 
+    def ready(self, seconds: float) -> bool:
+        """Wait so long for an item, at most; return whether there is one, or the end."""
+        with self._change:
+            return self._change.wait_for(lambda: bool(self._items) or self._ended, seconds)
+
     def _run(self) -> None:
         error: BaseException | None = None
         items: Iterable[T] = ()

@@ -15,6 +15,7 @@ from ragcli.splitting import split
 
 MOST_CHUNKS = 10_000  # that wait to be embedded
 MOST_CHARACTERS = 16_000_000  # of theirs
+MOST_SECONDS = 0.5  # that a chunk waits for others, to be embedded with them
 
 
 def run(plan: Plan, reports: Reports, watch: Watch) -> Done:
@@ -37,7 +38,7 @@ def run(plan: Plan, reports: Reports, watch: Watch) -> Done:
     ) as ahead:  # fmt: skip
         filled = fill(
             ahead, plan.db, plan.table, embedding=plan.embedding, prune=plan.prune, model_first=False,
-            report=reports.embed, progress=watch.advance,
+            report=reports.embed, progress=watch.advance, more=lambda: ahead.ready(MOST_SECONDS),
         )  # fmt: skip
     return Done(documents=reports.split.counts["documents_in"], filled=filled)
 
