@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 from ragcli.models.folder import resolve
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from ragcli.splitting import TokenCounter
 
 _OPENAI = "openai:"
+_LOOK = 0.2  # seconds
+_LAST = 2.0  # seconds that the end of the process waits for a model that is being opened
 _prepared: dict[tuple[str | None, str], Future[Embedder]] = {}
 
 
@@ -37,8 +40,11 @@ def prepare(model: str | None = None, *, device: str = "auto") -> None:
             made.set_exception(error)
 
     _prepared[model, device] = made
-    # No daemon: a process that ends waits for it, since a thread torn from a library that it loads can abort it.
-    threading.Thread(target=work, name="ragcli model").start()
+    thread = threading.Thread(target=work, name="ragcli model", daemon=True)
+    thread.start()
+    # A thread torn from a library that it loads can abort the process; one that an interrupted import blocks for ever
+    # must not keep it.
+    atexit.register(thread.join, _LAST)
 
 
 def open_embedder(model: str | None = None, *, device: str = "auto", contract: Json | None = None) -> Embedder:
@@ -59,7 +65,11 @@ def open_embedder(model: str | None = None, *, device: str = "auto", contract: J
         known = contract if contract is not None and contract.get("id") == model else None
         return OpenAIEmbedder(model[len(_OPENAI) :], known)
     made = _prepared.pop((model, device), None)
-    return _open(model, device) if made is None else made.result()
+    if made is None:
+        return _open(model, device)
+    while not made.done():
+        wait([made], _LOOK)  # a Ctrl-C that comes just before a wait does not end it
+    return made.result()
 
 
 def _open(model: str | None, device: str) -> Embedder:
