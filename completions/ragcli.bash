@@ -12,7 +12,7 @@ _ragcli() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W 'download gpu-check load split embed query ask chat eval diagnose questions finetune table --help --version' -- "$cur"))
+    COMPREPLY=($(compgen -W 'download gpu-check load split embed index run query ask chat eval diagnose questions finetune table --help --version' -- "$cur"))
     return
   fi
   local command=${COMP_WORDS[1]}
@@ -102,6 +102,70 @@ _ragcli() {
         --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
       words='--table -t --db -d --model -m --device --headings --no-headings --prune --again --index --keep-versions --report --skip-bad --quiet -q --help' ;;
+    'index')
+      case $prev in
+        --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --include) return ;;
+        --exclude) return ;;
+        --encoding) return ;;
+        --text-field) return ;;
+        --id-field) return ;;
+        --title-field) return ;;
+        --ocr) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
+        --password) return ;;
+        --reader) return ;;
+        --reader-options) return ;;
+        --reader-load) return ;;
+        --jobs|-j) return ;;
+        --timeout) return ;;
+        --max-bytes) return ;;
+        --max-memory) return ;;
+        --size) return ;;
+        --overlap) return ;;
+        --unit) COMPREPLY=($(compgen -W "chars tokens" -- "$cur")); return ;;
+        --splitter) return ;;
+        --splitter-options) return ;;
+        --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
+        --index) return ;;
+        --keep-versions) return ;;
+        --engine) return ;;
+        --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      words='--table -t --db -d --include --exclude --gitignore --no-gitignore --hidden --follow-links --encoding --text-field --id-field --title-field --ocr --password --keep-headers --reader --reader-options --reader-load --jobs -j --timeout --max-bytes --max-memory --null -0 --size --overlap --unit --splitter --splitter-options --model -m --device --headings --no-headings --again --index --keep-versions --prune --no-prune --engine --dry-run --report --quiet -q --help' ;;
+    'run')
+      case $prev in
+        --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
+        --db|-d) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --include) return ;;
+        --exclude) return ;;
+        --encoding) return ;;
+        --text-field) return ;;
+        --id-field) return ;;
+        --title-field) return ;;
+        --ocr) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
+        --password) return ;;
+        --reader) return ;;
+        --reader-options) return ;;
+        --reader-load) return ;;
+        --jobs|-j) return ;;
+        --timeout) return ;;
+        --max-bytes) return ;;
+        --max-memory) return ;;
+        --size) return ;;
+        --overlap) return ;;
+        --unit) COMPREPLY=($(compgen -W "chars tokens" -- "$cur")); return ;;
+        --splitter) return ;;
+        --splitter-options) return ;;
+        --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --device) COMPREPLY=($(compgen -W "auto cpu cuda mps" -- "$cur")); return ;;
+        --index) return ;;
+        --keep-versions) return ;;
+        --engine) return ;;
+        --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      words='--table -t --db -d --include --exclude --gitignore --no-gitignore --hidden --follow-links --encoding --text-field --id-field --title-field --ocr --password --keep-headers --reader --reader-options --reader-load --jobs -j --timeout --max-bytes --max-memory --null -0 --size --overlap --unit --splitter --splitter-options --model -m --device --headings --no-headings --again --index --keep-versions --prune --no-prune --engine --dry-run --report --quiet -q --help' ;;
     'query')
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
@@ -389,7 +453,7 @@ _ragcli() {
     -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
     *)
       case $command in
-        load)
+        load|index|run)
           compopt -o filenames 2>/dev/null
           COMPREPLY=($(compgen -f -- "$cur")) ;;
         'table '*) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")) ;;

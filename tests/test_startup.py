@@ -57,7 +57,9 @@ def test_light_modules_stand_alone(name):
     assert not loaded(code) & HEAVY
 
 
-@pytest.mark.parametrize("command", ["download", "load", "split", "embed", "query", "ask", "chat", "eval", "questions"])
+@pytest.mark.parametrize(
+    "command", ["download", "load", "split", "embed", "index", "run", "query", "ask", "chat", "eval", "questions"]
+)
 def test_every_subcommand_has_help_with_an_example(command):
     done = run(command, "--help")
     assert done.returncode == 0

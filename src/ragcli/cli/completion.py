@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 _FILES = {"--report", "--prune", "--db", "--model", "--rerank", "--local-dir", "--cache-dir", "--output", "--to"}
+_PATHS = ("load", "index", "run")  # commands whose arguments are files
 _HEADER = "# Completion of ragcli; made by 'ragcli completion {shell}'.\n"
 
 
@@ -163,7 +164,7 @@ _ragcli() {
     -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
     *)
       case $command in
-        load)
+        load|index|run)
           compopt -o filenames 2>/dev/null
           COMPREPLY=($(compgen -f -- "$cur")) ;;
         'table '*) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")) ;;
@@ -210,7 +211,7 @@ def _zsh(tree: _Tree, groups: _Groups) -> str:
             for one in option.names:
                 star = "'*'" if option.many else "''"
                 specs.append(f"{star}{one}{_quoted(f'[{text}]{action}')}")
-        rest = _quoted("*:path:_files") if name == "load" else _quoted("*:text:")
+        rest = _quoted("*:path:_files") if name in _PATHS else _quoted("*:text:")
         if name.startswith("table "):
             rest = _quoted("1:table:_ragcli_tables")
         body = " \\\n        ".join([*specs, "--help'[Show the help]'", rest])
@@ -293,7 +294,7 @@ end
         where = "-n '" + "; and ".join(f"__fish_seen_subcommand_from {word}" for word in name.split()) + "'"
         if name.startswith("table "):
             lines.append(f"complete -c ragcli {where} -a '(__ragcli_tables)'")
-        if name == "load":
+        if name in _PATHS:
             lines.append(f"complete -c ragcli {where} -F")
         for option in options:
             names = " ".join(f"-l {one[2:]}" if one.startswith("--") else f"-s {one[1:]}" for one in option.names)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -39,6 +40,22 @@ def import_lance() -> None:
         return
     with _without("pandas"):
         import lance  # noqa: F401
+
+
+def import_lance_and_model(db: str, table: str, model: str | None, device: str) -> None:
+    """Import Lance while the embedding model is opened, where a run is sure to need it.
+
+    Args:
+        db: the database.
+        table: the table; the model of one that is there is known only when it is read.
+        model: see `ragcli.embedding.open_embedder`.
+        device: likewise.
+    """
+    if "lance" not in sys.modules and (model is not None or not Path(db, f"{table}.lance").exists()):
+        from ragcli.embedding import prepare
+
+        prepare(model, device=device)
+    import_lance()
 
 
 def import_openai() -> None:

@@ -16,6 +16,7 @@ from ragcli.cli.streams import PipeClosedError, note
 from ragcli.errors import FAILED, INTERRUPTED, RagcliError
 
 _NAME = "ragcli"
+_WITHIN = dict.fromkeys(("load", "split", "embed"), ("index", "run"))  # what is said of a stage holds there, too
 
 
 def run(args: Sequence[str]) -> int:
@@ -58,7 +59,7 @@ def _run(args: Sequence[str]) -> int:
             shared = [variable.removeprefix("RAGCLI_").lower().replace("_", "-")] if variable else names
             above[name].update(dict.fromkeys(shared, parameter.name))
     settings: dict[str, Any] = {}
-    for name, values in config.defaults(options, config.files(), above).items():
+    for name, values in config.defaults(options, config.files(), above, within=_WITHIN).items():
         group, _, action = name.rpartition(" ")
         if group:
             settings.setdefault(group, {})[action] = values

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ragcli.lazy import lazy
 
 if TYPE_CHECKING:
-    from ragcli.embedding.opening import open_embedder, token_counter
+    from ragcli.embedding.opening import open_embedder, prepare, token_counter
     from ragcli.embedding.protocols import Embedder
     from ragcli.embedding.stage import embed, passage_text
 
@@ -19,9 +19,10 @@ _HOMES = {
     "embed": "ragcli.embedding.stage",
     "open_embedder": "ragcli.embedding.opening",
     "passage_text": "ragcli.embedding.stage",
+    "prepare": "ragcli.embedding.opening",
     "token_counter": "ragcli.embedding.opening",
 }
 
-__all__ = ["Embedder", "embed", "open_embedder", "passage_text", "token_counter"]
+__all__ = ["Embedder", "embed", "open_embedder", "passage_text", "prepare", "token_counter"]
 
 __getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import threading
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 from ragcli.models.folder import resolve
@@ -12,6 +15,36 @@ if TYPE_CHECKING:
     from ragcli.splitting import TokenCounter
 
 _OPENAI = "openai:"
+_LOOK = 0.2  # seconds
+_LAST = 2.0  # seconds that the end of the process waits for a model that is being opened
+_prepared: dict[tuple[str | None, str], Future[Embedder]] = {}
+
+
+def prepare(model: str | None = None, *, device: str = "auto") -> None:
+    """Begin to open an embedding model in a thread, while other work goes on; `open_embedder` then waits for it.
+
+    What fails is raised there. A model of an endpoint is not opened.
+
+    Args:
+        model: see `open_embedder`.
+        device: see `open_embedder`.
+    """
+    if (model or "").startswith(_OPENAI) or (model, device) in _prepared:
+        return
+    made: Future[Embedder] = Future()
+
+    def work() -> None:
+        try:
+            made.set_result(_open(model, device))
+        except BaseException as error:  # noqa: BLE001  raised where the model is wanted
+            made.set_exception(error)
+
+    _prepared[model, device] = made
+    thread = threading.Thread(target=work, name="ragcli model", daemon=True)
+    thread.start()
+    # A thread torn from a library that it loads can abort the process; one that an interrupted import blocks for ever
+    # must not keep it.
+    atexit.register(thread.join, _LAST)
 
 
 def open_embedder(model: str | None = None, *, device: str = "auto", contract: Json | None = None) -> Embedder:
@@ -31,6 +64,15 @@ def open_embedder(model: str | None = None, *, device: str = "auto", contract: J
 
         known = contract if contract is not None and contract.get("id") == model else None
         return OpenAIEmbedder(model[len(_OPENAI) :], known)
+    made = _prepared.pop((model, device), None)
+    if made is None:
+        return _open(model, device)
+    while not made.done():
+        wait([made], _LOOK)  # a Ctrl-C that comes just before a wait does not end it
+    return made.result()
+
+
+def _open(model: str | None, device: str) -> Embedder:
     from ragcli.embedding.onnx import OnnxEmbedder, graph_of
     from ragcli.embedding.profile import profile
 

@@ -36,6 +36,7 @@ def embed(
     headings: bool = False,
     report: Report | None = None,
     progress: Callable[[int], None] | None = None,
+    more: Callable[[], bool] | None = None,
 ) -> Iterator[Vector]:
     """Yield a vector record for each chunk, in order.
 
@@ -46,8 +47,10 @@ def embed(
         report: counts ``chunks_truncated`` and ``tokens_truncated``, and notes each as truncated: the chunk is
             there, but its vector does not know its end.
         progress: called with the number of chunks done.
+        more: says whether another chunk is there, or comes soon; where none does, those that are there are embedded
+            meanwhile, fewer at once.
     """
-    return _embed(chunks, embedder, headings, report or Report("embed"), progress)
+    return _embed(chunks, embedder, headings, report or Report("embed"), progress, more)
 
 
 def _embed(
@@ -56,6 +59,7 @@ def _embed(
     headings: bool,
     report: Report,
     progress: Callable[[int], None] | None,
+    more: Callable[[], bool] | None,
 ) -> Iterator[Vector]:
     contract = embedder.contract
     name, made_by = str(contract["id"]), model_hash(contract)
@@ -69,7 +73,7 @@ def _embed(
             and chunk.with_headings == headings
         )
 
-    for window in _windows(chunks):
+    for window in _windows(chunks, more):
         missing = [at for at, chunk in enumerate(window) if not done(chunk)]
         texts = [passage_text(window[at], headings=headings) for at in missing]
 
@@ -95,7 +99,7 @@ def _embed(
             progress(len(window))
 
 
-def _windows(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+def _windows(chunks: Iterable[Chunk], more: Callable[[], bool] | None) -> Iterator[list[Chunk]]:
     """Yield the chunks together; what came before a bad line is delivered first."""
     source = UntilError(chunks)
     window: list[Chunk] = []
@@ -103,7 +107,7 @@ def _windows(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
     for chunk in source:
         window.append(chunk)
         size += len(chunk.text)
-        if len(window) >= WINDOW or size >= WINDOW_CHARACTERS:
+        if len(window) >= WINDOW or size >= WINDOW_CHARACTERS or (more is not None and not more()):
             yield window
             window, size = [], 0
     if window:
