@@ -70,9 +70,18 @@ class Report:
         Raises:
             RagcliError: the file cannot be written.
         """
-        temporary = path.with_name(path.name + ".tmp")
-        try:
-            temporary.write_bytes(dumps(self.to_dict()) + b"\n")
-            temporary.replace(path)
-        except OSError as error:
-            raise RagcliError(f"cannot write the report {path}: {error.strerror}.") from error
+        write_report(path, self.to_dict())
+
+
+def write_report(path: Path, report: dict[str, Any]) -> None:
+    """Write a report as JSON, to a temporary name first.
+
+    Raises:
+        RagcliError: the file cannot be written.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.write_bytes(dumps(report) + b"\n")
+        temporary.replace(path)
+    except OSError as error:
+        raise RagcliError(f"cannot write the report {path}: {error.strerror}.") from error

@@ -17,6 +17,7 @@ from ragcli.cli import (
     eval,
     finetune,
     gpu_check,
+    index,
     load,
     query,
     questions,
@@ -29,6 +30,7 @@ app = typer.Typer(
 
     \b
     ragcli load docs/ | ragcli split | ragcli embed -t kb     # offline: files to a table
+    ragcli index docs/ -t kb                                  # the same in one process, and faster
     ragcli query -t kb "How long is the warranty?"            # online: what the documents say
     ragcli ask -t kb "保修期多久？"                              # online: an answer with its source
     """,
@@ -60,6 +62,8 @@ app.command("gpu-check")(gpu_check.gpu_check)
 app.command("load")(load.load)
 app.command("split")(split.split)
 app.command("embed")(embed.embed)
+app.command("index")(index.index)
+app.command("run")(index.run_file)
 app.command("query")(query.query)
 app.command("ask")(ask.ask)
 app.command("chat")(chat.chat)

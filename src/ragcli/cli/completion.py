@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 _FILES = {"--report", "--prune", "--db", "--model", "--rerank", "--local-dir", "--cache-dir"}
+_PATHS = ("load", "index", "run")  # commands whose arguments are files
 _HEADER = "# Completion of ragcli; made by 'ragcli completion {shell}'.\n"
 
 
@@ -128,7 +129,7 @@ _ragcli() {
   case $cur in
     -*) COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
     *)
-      if [ "${COMP_WORDS[1]}" = load ]; then
+      if [[ ${COMP_WORDS[1]} =~ ^(load|index|run)$ ]]; then
         compopt -o filenames 2>/dev/null
         COMPREPLY=($(compgen -f -- "$cur"))
       fi ;;
@@ -157,7 +158,7 @@ def _zsh(tree: _Tree) -> str:
             for one in option.names:
                 star = "'*'" if option.many else "''"
                 specs.append(f"{star}{one}{_quoted(f'[{text}]{action}')}")
-        rest = _quoted("*:path:_files") if name == "load" else _quoted("*:text:")
+        rest = _quoted("*:path:_files") if name in _PATHS else _quoted("*:text:")
         body = " \\\n        ".join([*specs, "--help'[Show the help]'", rest])
         cases.append(f"    {name})\n      _arguments \\\n        {body} ;;")
     return (
@@ -226,7 +227,7 @@ end
     lines.append("complete -c ragcli -l help -s h -d 'Show the help'")
     for name, (_, options) in tree.items():
         where = f"-n '__fish_seen_subcommand_from {name}'"
-        if name == "load":
+        if name in _PATHS:
             lines.append(f"complete -c ragcli {where} -F")
         for option in options:
             names = " ".join(f"-l {one[2:]}" if one.startswith("--") else f"-s {one[1:]}" for one in option.names)

@@ -10,9 +10,11 @@ import typer
 from ragcli.cli.light import import_lance
 from ragcli.cli.options import (
     DEFAULT_DB,
+    AgainOption,
     DbOption,
     Device,
     DeviceOption,
+    HeadingsOption,
     ModelOption,
     QuietOption,
     ReportOption,
@@ -26,8 +28,6 @@ from ragcli.records import Chunk, Vector
 
 if TYPE_CHECKING:
     from ragcli.cli.progress import Progress
-    from ragcli.embedding import Embedder
-    from ragcli.indexing import Arrived
     from ragcli.report import Report
 
 
@@ -36,23 +36,14 @@ def embed(
     db: DbOption = DEFAULT_DB,
     model: ModelOption = None,
     device: DeviceOption = Device.auto,
-    headings: Annotated[
-        bool | None,
-        typer.Option(
-            "--headings/--no-headings",
-            envvar="RAGCLI_HEADINGS",
-            help="Embed title and headings before the text, or do not. As the table was made; if new, do not.",
-        ),
-    ] = None,
+    headings: HeadingsOption = None,
     prune: Annotated[
         list[str] | None,
         typer.Option(
             "--prune", metavar="ROOT", help="Then remove chunks of files under ROOT that are gone; repeatable."
         ),
     ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Embed what the table has, too: its vectors or full text are damaged.")
-    ] = False,
+    again: AgainOption = False,
     report: ReportOption = None,
     skip_bad: SkipBadOption = False,
     quiet: QuietOption = False,
@@ -91,29 +82,27 @@ def embed(
         if table is None:
             _to_stdout(chunks, model, device, bool(headings), counts, progress)
         else:
-            _to_table(chunks, db, table, model, device, headings, counts, progress, prune or [], again=again)
+            from ragcli.indexing import Embedding, fill
+
+            how = Embedding(model=model, device=device.value, headings=headings, again=again)
+            done = fill(
+                progress.ahead(chunks), db, table, embedding=how, prune=prune or [], report=counts,
+                progress=progress.advance,
+            )  # fmt: skip
+            if not done.any:
+                note(f"ragcli embed: no chunks came in; the table {table!r} was left as it is.")
+            say_pruned("embed", done.pruned)
     if table is not None and not quiet and (counts.counts["chunks_in"] or prune):
-        _summary(db, table, counts)
-    if counts.counts["chunks_truncated"] and not quiet:
-        note(
-            f"ragcli embed: {counts.counts['chunks_truncated']} chunks are longer than the model reads; the vectors do"
-            f" not know their last {counts.counts['tokens_truncated']} tokens, the full text does."
-            " To cut shorter: ragcli split --unit tokens"
-        )
+        note(f"ragcli embed: {summary(db, table, counts)}")
+    if not quiet:
+        say_truncated("embed", counts, "ragcli split --unit tokens")
     return finish(counts, report)
-
-
-def _vectors(
-    chunks: Iterable[Chunk], embedder: Embedder, headings: bool, counts: Report, progress: Progress
-) -> Iterator[Vector]:
-    from ragcli.embedding import embed as embed_chunks
-
-    return embed_chunks(chunks, embedder, headings=headings, report=counts, progress=progress.advance)
 
 
 def _to_stdout(
     chunks: Iterator[Chunk], model: str | None, device: Device, headings: bool, counts: Report, progress: Progress
 ) -> None:
+    from ragcli.embedding import embed as embed_chunks
     from ragcli.embedding import open_embedder
 
     embedder = open_embedder(model, device=device.value)  # first: the stages before this one start meanwhile
@@ -123,7 +112,7 @@ def _to_stdout(
         return
     with output() as out:
         counted = _counted(progress.ahead(_after(first, chunks)), counts)
-        for vector in _vectors(counted, embedder, headings, counts, progress):
+        for vector in embed_chunks(counted, embedder, headings=headings, report=counts, progress=progress.advance):
             out.write(vector)
             counts.count("chunks_written")
 
@@ -139,84 +128,36 @@ def _counted(chunks: Iterable[Chunk], counts: Report) -> Iterator[Chunk]:
         yield chunk
 
 
-def _to_table(
-    chunks: Iterator[Chunk],
-    db: str,
-    name: str,
-    model: str | None,
-    device: Device,
-    headings: bool | None,
-    counts: Report,
-    progress: Progress,
-    prune: list[str],
-    *,
-    again: bool,
-) -> None:
-    arrived = _write(chunks, db, name, model, device, headings, counts, progress, again=again)
-    if prune:
-        from ragcli.indexing import maintain
-        from ragcli.indexing import prune as prune_table
-        from ragcli.store import Table
-
-        opened = Table.open(db, name)
-        before = len(opened)
-        for source in prune_table(opened, prune, arrived):
-            note(f"ragcli embed: removed, the file is gone: {source}")
-        counts.count("chunks_pruned", before - len(opened))
-        maintain(opened)
-
-
-def _summary(db: str, name: str, counts: Report) -> None:
+def summary(db: str, name: str, counts: Report) -> str:
+    """Return what a table holds after a run, and what the run changed, in words."""
     from ragcli.store import Table
 
     opened = Table.open(db, name)
     tally = counts.counts
     removed = tally["chunks_replaced"] + tally["chunks_pruned"]
-    note(
-        f"ragcli embed: {db}/{name}: {len(opened)} chunks"
+    return (
+        f"{db}/{name}: {len(opened)} chunks"
         f" ({tally['chunks_written']} written, {tally['chunks_unchanged']} unchanged, {removed} removed)"
     )
 
 
-def _write(
-    chunks: Iterator[Chunk],
-    db: str,
-    name: str,
-    model: str | None,
-    device: Device,
-    headings: bool | None,
-    counts: Report,
-    progress: Progress,
-    *,
-    again: bool,
-) -> Arrived | None:
-    from ragcli.contract import check_contract, check_splitter
-    from ragcli.embedding import open_embedder
-    from ragcli.indexing import Writer
-    from ragcli.store import Table
+def say_pruned(stage: str, sources: Iterable[str]) -> None:
+    """Name on stderr the files whose chunks were removed."""
+    for source in sources:
+        note(f"ragcli {stage}: removed, the file is gone: {source}")
 
-    exists = Table.exists(db, name)
-    opened = Table.open(db, name) if exists else None
-    wanted = model if model is not None or opened is None else str(opened.contract["model"]["id"])
-    known = opened.contract["model"] if opened is not None else None
-    embedder = open_embedder(wanted, device=device.value, contract=known)  # the stages before this one start meanwhile
-    first = next(chunks, None)
-    if first is None:
-        note(f"ragcli embed: no chunks came in; the table {name!r} was left as it is.")
-        return None
-    if opened is None:
-        contract = {"model": embedder.contract, "metric": "cosine", "splitter": first.splitter or None}
-        opened = Table.create(db, name, {**contract, "headings": bool(headings)})
-    if headings is None:
-        headings = bool(opened.contract.get("headings"))
-    check_contract(opened, {"model": embedder.contract, "headings": headings})
-    writer = Writer(opened, counts, again=again)
-    checked = check_splitter(opened, progress.ahead(_after(first, chunks)))
-    try:
-        for vector in _vectors(writer.fresh(checked), embedder, headings, counts, progress):
-            writer.add(vector)
-    except BaseException:
-        writer.flush()  # what has been embedded is kept, whatever ends the run
-        raise
-    writer.finish()
-    return writer.arrived
+
+def say_truncated(stage: str, counts: Report, cut: str) -> None:
+    """Say on stderr how much of the chunks the vectors do not know, if any.
+
+    Args:
+        stage: the name of the subcommand.
+        counts: of the stage that embeds.
+        cut: what cuts shorter.
+    """
+    if counts.counts["chunks_truncated"]:
+        note(
+            f"ragcli {stage}: {counts.counts['chunks_truncated']} chunks are longer than the model reads; the vectors"
+            f" do not know their last {counts.counts['tokens_truncated']} tokens, the full text does."
+            f" To cut shorter: {cut}"
+        )

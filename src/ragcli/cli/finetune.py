@@ -17,6 +17,7 @@ from ragcli.cli.options import (
     QuietOption,
     SkipBadOption,
     as_table,
+    long_names,
 )
 from ragcli.errors import UsageError
 
@@ -82,13 +83,8 @@ def _from_file(context: typer.Context, path: Path | None) -> Path | None:
         from ragcli.config import defaults
 
         name = str(context.info_name)
-        names = {
-            option.lstrip("-").replace("-", mark): str(parameter.name)
-            for parameter in context.command.params
-            for option in parameter.opts
-            if option.startswith("--")
-            for mark in ("-", "_")
-        }
+        long = long_names(context.command)
+        names = {**long, **{option.replace("-", "_"): parameter for option, parameter in long.items()}}
         if not path.is_file():
             raise UsageError(f"--config {path} is not there.")
         told = defaults({name: names}, [path])

@@ -50,13 +50,6 @@ class Level(str, Enum):
     chunk = "chunk"
 
 
-class Unit(str, Enum):
-    """What a chunk's size is counted in."""
-
-    chars = "chars"
-    tokens = "tokens"
-
-
 class Device(str, Enum):
     """Where a model runs."""
 
@@ -87,6 +80,17 @@ ModelOption = Annotated[
 ]
 DeviceOption = Annotated[
     Device, typer.Option("--device", envvar="RAGCLI_DEVICE", help="Where the model runs; auto takes a GPU if any.")
+]
+HeadingsOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--headings/--no-headings",
+        envvar="RAGCLI_HEADINGS",
+        help="Embed title and headings before the text, or do not. As the table was made; if new, do not.",
+    ),
+]
+AgainOption = Annotated[
+    bool, typer.Option("--again", help="Embed what the table has, too: its vectors or full text are damaged.")
 ]
 ReportOption = Annotated[
     Path | None,
@@ -127,6 +131,16 @@ def json_object(text: str | None, option: str, example: str) -> Json:
     if not isinstance(value, dict):
         raise UsageError(f"{option} must be a JSON object.", hint=f"For example: {example}.")
     return value
+
+
+def long_names(command: Any) -> dict[str, str]:
+    """Return the long names of a command's options, without their dashes, and the parameters that they set."""
+    return {
+        option.lstrip("-"): str(parameter.name)
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
 
 
 def modules_here() -> None:

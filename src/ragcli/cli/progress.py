@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -34,17 +35,23 @@ class Progress:
     reads what the stages before have ready, so that this is soon all of it.
 
     Args:
-        what: the verb in front of the bar.
+        what: the verb in front of the bar, or what gives it as it is now.
         quiet: show nothing.
         passed: returns how many items were done without work, which counts as done and not in the rate.
         total: how many items there will be, where that is known from the start.
     """
 
     def __init__(
-        self, what: str, *, quiet: bool = False, passed: Callable[[], int] = lambda: 0, total: int = 0
+        self,
+        what: str | Callable[[], str],
+        *,
+        quiet: bool = False,
+        passed: Callable[[], int] = lambda: 0,
+        total: int = 0,
     ) -> None:
         self._passed = passed
-        self._what = what
+        self._what = what if callable(what) else lambda: what
+        self._lock = threading.RLock()  # one thread may tell what comes in, and another what is done
         shown = not quiet and sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._bar: Any = None
         self._task: Any = None
@@ -95,9 +102,17 @@ class Progress:
         self._done += n
         self._refresh()
 
+    def waiting(self) -> None:
+        """Show how far the stages before have got, while nothing comes in."""
+        self._refresh()
+
     def _refresh(self) -> None:
         if not self._shown or time.monotonic() - self._last < _EVERY:
             return
+        with self._lock:
+            self._show()
+
+    def _show(self) -> None:
         self._last = time.monotonic()
         if self._bar is None:
             from rich.console import Console
@@ -112,11 +127,17 @@ class Progress:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self._task = self._bar.add_task(self._what, total=self._total or None, rate="")
+            self._task = self._bar.add_task(self._what(), total=self._total or None, rate="")
             self._began = time.monotonic()
             self._bar.start()
         self._update()
 
     def _update(self) -> None:
         rate = self._done / max(time.monotonic() - self._began, 1e-3)
-        self._bar.update(self._task, completed=self._done + self._passed(), total=self._total, rate=f"{rate:.1f}/s")
+        self._bar.update(
+            self._task,
+            description=self._what(),
+            completed=self._done + self._passed(),
+            total=self._total,
+            rate=f"{rate:.1f}/s",
+        )

@@ -16,6 +16,7 @@ from ragcli.cli.streams import PipeClosedError, note
 from ragcli.errors import FAILED, INTERRUPTED, RagcliError
 
 _NAME = "ragcli"
+_WITHIN = dict.fromkeys(("load", "split", "embed"), ("index", "run"))  # what is said of a stage holds there, too
 
 
 def run(args: Sequence[str]) -> int:
@@ -57,7 +58,7 @@ def _run(args: Sequence[str]) -> int:
             variable = parameter.envvar if isinstance(parameter.envvar, str) else ""
             shared = [variable.removeprefix("RAGCLI_").lower().replace("_", "-")] if variable else names
             above[name].update(dict.fromkeys(shared, parameter.name))
-    settings = config.defaults(options, config.files(), above)
+    settings = config.defaults(options, config.files(), above, within=_WITHIN)
     try:
         code = command.main(
             args=list(args), prog_name=_NAME, standalone_mode=False, default_map=settings, complete_var="_RAGCLI_NO"

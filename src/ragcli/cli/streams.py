@@ -226,23 +226,27 @@ _VISIBLE: dict[str, Callable[[str], str]] = {"Zs": lambda _: " ", "Cf": _joining
 _SAID = {"failed": "failed", "partial": "in part", "warning": "warning"}
 
 
-def stage_report(stage: str, path: Path | None = None, also: OnLoss | None = None, *, keep: bool = False) -> Report:
+def stage_report(
+    stage: str, path: Path | None = None, also: OnLoss | None = None, *, keep: bool = False, command: str | None = None
+) -> Report:
     """Return a report that says failures and warnings on stderr as they happen.
 
     It keeps them one by one only where a file is asked for, or ``keep`` is.
 
     Args:
-        stage: the name of the subcommand.
+        stage: the name of the stage.
         path: where the report is to be written.
         also: is told each loss, too.
         keep: keep the losses.
+        command: the name of the subcommand, where it is another.
     """
     hints: set[str] = set()
+    name = command or stage
 
     def on_loss(loss: Json) -> None:
         if loss["kind"] in _SAID:
             format_ = f" ({loss['format']})" if "format" in loss else ""
-            note(f"ragcli {stage}: {_SAID[loss['kind']]}: {visible(loss['source'])}{format_}: {loss['reason']}")
+            note(f"ragcli {name}: {_SAID[loss['kind']]}: {visible(loss['source'])}{format_}: {loss['reason']}")
             hint = loss.get("hint")
             if hint and hint not in hints:  # once, not with each of a thousand
                 hints.add(hint)

@@ -32,8 +32,12 @@ class Ticket:
         self._batches: deque[Batch] = deque()
         self._done = False
 
-    def events(self) -> Iterator[tuple[Any, ...]]:
-        """Yield what happened (see `worker.Batch`) up to the end of the file, or of its process (`lost`)."""
+    def events(self, unwanted: threading.Event) -> Iterator[tuple[Any, ...]]:
+        """Yield what happened (see `worker.Batch`) up to the end of the file, or of its process (`lost`).
+
+        Args:
+            unwanted: ends it where it is.
+        """
         pool = self._pool
         with pool.change:
             pool.head = self
@@ -41,6 +45,8 @@ class Ticket:
         while True:
             with pool.change:
                 while not self._batches and not self._done:
+                    if unwanted.is_set():
+                        return
                     pool.change.wait(_LOOK)  # a Ctrl-C that comes just before a wait does not end it
                 if not self._batches:
                     return

@@ -33,6 +33,7 @@ _URL = re.compile(r"https?://", re.I)
 _STREAM_LIMIT = 1 << 30  # bytes of a pipe or device that is named like a file
 _WHOLE_LIMIT = 1 << 30  # bytes of a file that is read as a whole, where the user has not said
 _STREAMED = ("csv", "jsonl", "mbox")
+_UNCHANGED = "unchanged in the table"
 _WINDOW = 256  # files looked at ahead of the output
 
 
@@ -72,15 +73,17 @@ def load(
     new_to: Callable[[str, str, Options], bool] | None = None,
     limits: Limits | None = None,
     outputs: Sequence[Path] = (),
+    unwanted: threading.Event | None = None,
     report: Report | None = None,
 ) -> Iterator[Document]:
     """Turn files, folders and http(s) addresses into documents, in a fixed order.
 
     A file that cannot be read is reported as a failure and the rest goes on. Without a report, losses are
     logged as warnings of the logger ``ragcli.loading``. The report counts ``files_seen`` = ``files_loaded`` +
-    ``files_failed`` + ``files_skipped``; in the same way ``pages_…`` (of PDFs, slides, pictures), ``parts_…``
-    (attachments and members of archives) and ``images_…`` (inside documents); ``documents``; and ``ignored`` (what
-    hidden names, .gitignore and globs left out of folders, whole folders counted once).
+    ``files_failed`` + ``files_skipped``, of which ``files_unchanged`` are those of ``new_to``; in the same way
+    ``pages_…`` (of PDFs, slides, pictures), ``parts_…`` (attachments and members of archives) and ``images_…``
+    (inside documents); ``documents``; and ``ignored`` (what hidden names, .gitignore and globs left out of folders,
+    whole folders counted once).
 
     Args:
         inputs: paths and addresses; a document's source is the path as given, without redundant ``./``. A `Found` is a
@@ -102,6 +105,7 @@ def load(
             `ragcli.loading.known`); it is then skipped. With it, the last document of each file is marked.
         limits: what protects the run from a single file.
         outputs: files that the caller writes meanwhile; in a folder, they are left out.
+        unwanted: set by another thread, it ends the documents soon, also in the middle of a file.
         report: where counts and losses go.
 
     Raises:
@@ -129,7 +133,7 @@ def load(
         encoding=encoding, text_field=text_field, id_field=id_field, title_field=title_field, password=password,
         ocr=ocr, keep_headers=keep_headers, mark=new_to is not None,
     )  # fmt: skip
-    return _Run(discovery, options, reader, new_to, limits, report).documents(inputs)
+    return _Run(discovery, options, reader, new_to, limits, report, unwanted or threading.Event()).documents(inputs)
 
 
 def _log(loss: Json) -> None:
@@ -157,12 +161,13 @@ class _Here(NamedTuple):
 _Ahead = Union[_Lost, _Here, "Ticket", BaseException, None]
 
 
-def _next(ahead: queue.Queue[_Ahead]) -> _Ahead:
-    while True:
+def _next(ahead: queue.Queue[_Ahead], unwanted: threading.Event) -> _Ahead:
+    while not unwanted.is_set():
         try:
             return ahead.get(timeout=_LOOK)  # a Ctrl-C that comes just before a wait does not end it
         except queue.Empty:
             continue
+    return None
 
 
 @dataclass(slots=True)
@@ -175,6 +180,7 @@ class _Run:
     new_to: Callable[[str, str, Options], bool] | None
     limits: Limits
     report: Report
+    unwanted: threading.Event
     pool: Pool | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -182,10 +188,12 @@ class _Run:
         ahead: queue.Queue[_Ahead] = queue.Queue(_WINDOW)
         threading.Thread(target=self._look_ahead, args=(inputs, ahead), daemon=True).start()
         try:
-            while (item := _next(ahead)) is not None:
+            while (item := _next(ahead, self.unwanted)) is not None:
                 if isinstance(item, BaseException):
                     raise item
                 if isinstance(item, _Lost):
+                    if item.reason == _UNCHANGED:
+                        self.report.count("files_unchanged")
                     end(self.report, *item)
                 elif isinstance(item, _Here):
                     yield from read(item.source, item.row, self.reader.read if self.reader else None)
@@ -267,7 +275,7 @@ class _Run:
                 if len(data) > _STREAM_LIMIT:
                     return _Lost("failed", found.name, "a stream of more than 1 GiB; write it to a file first")
             elif self.new_to is not None and self.new_to(found.name, found.path, self.options):
-                return _Lost("skipped", found.name, "unchanged in the table")
+                return _Lost("skipped", found.name, _UNCHANGED)
         except OSError as error:
             return _Lost("failed", found.name, why(error))
         return self._source(
@@ -337,7 +345,7 @@ class _Run:
     def _events(self, ticket: Ticket) -> Iterator[Document]:
         """Take in what a worker process tells of a file."""
         made = 0
-        for event in ticket.events():
+        for event in ticket.events(self.unwanted):
             if event[0] == "document":
                 made += 1
                 yield event[1]

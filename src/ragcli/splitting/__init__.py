@@ -38,16 +38,26 @@ if TYPE_CHECKING:
     from ragcli.splitting.counting import HuggingFaceCounter, TokenCounter
     from ragcli.splitting.parser import NodeParser
     from ragcli.splitting.sentences import sentence_spans
-    from ragcli.splitting.stage import split
+    from ragcli.splitting.stage import settings_of, split, splitter_name
 
 _HOMES = {
     "HuggingFaceCounter": "ragcli.splitting.counting",
     "NodeParser": "ragcli.splitting.parser",
     "TokenCounter": "ragcli.splitting.counting",
     "sentence_spans": "ragcli.splitting.sentences",
+    "settings_of": "ragcli.splitting.stage",
     "split": "ragcli.splitting.stage",
+    "splitter_name": "ragcli.splitting.stage",
 }
 
-__all__ = ["HuggingFaceCounter", "NodeParser", "TokenCounter", "sentence_spans", "split"]
+__all__ = [
+    "HuggingFaceCounter",
+    "NodeParser",
+    "TokenCounter",
+    "sentence_spans",
+    "settings_of",
+    "split",
+    "splitter_name",
+]
 
 __getattr__, __dir__ = lazy(__name__, _HOMES)

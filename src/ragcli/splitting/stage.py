@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
@@ -16,9 +17,13 @@ from ragcli.splitting.places import Maker, Places, path
 if TYPE_CHECKING:
     from ragcli.splitting.parser import NodeParser
 
+Unit = Literal["chars", "tokens"]
+
 DEFAULT_SIZE = 800  # characters
 DEFAULT_TOKENS = 512  # or what the model reads, where that is less
 DEFAULT_OVERLAP = 0
+_VERSION = "structure/2"
+_NAME = re.compile(re.escape(_VERSION) + r" size=(\d+) overlap=(\d+) unit=(chars|tokens)")
 
 
 def split(
@@ -26,7 +31,7 @@ def split(
     *,
     size: int | None = None,
     overlap: int | None = None,
-    unit: Literal["chars", "tokens"] = "chars",
+    unit: Unit = "chars",
     count: TokenCounter | None = None,
     parser: NodeParser | None = None,
     report: Report | None = None,
@@ -53,6 +58,40 @@ def split(
         from ragcli.splitting.parsing import split_with
 
         return split_with(documents, parser, report or Report("split"))
+    size, overlap = _settled(size, overlap, unit, count)
+    return _split(documents, size, overlap, count if unit == "tokens" else None, report or Report("split"))
+
+
+def splitter_name(
+    *,
+    size: int | None = None,
+    overlap: int | None = None,
+    unit: Unit = "chars",
+    count: TokenCounter | None = None,
+    parser: NodeParser | None = None,
+) -> str:
+    """Return what the chunks of `split` say of how they were cut (`Chunk.splitter`); arguments and errors are its."""
+    if parser is not None:
+        return parser.name
+    return _name(*_settled(size, overlap, unit, count), unit)
+
+
+def settings_of(name: str) -> tuple[int, int, Unit] | None:
+    """Return size, overlap and unit of a splitter's name; None where another version, or a node parser, cut."""
+    found = _NAME.fullmatch(name)
+    return (int(found[1]), int(found[2]), "tokens" if found[3] == "tokens" else "chars") if found else None
+
+
+def _name(size: int, overlap: int, unit: str) -> str:
+    return f"{_VERSION} size={size} overlap={overlap} unit={unit}"
+
+
+def _settled(size: int | None, overlap: int | None, unit: str, count: TokenCounter | None) -> tuple[int, int]:
+    """Return size and overlap, the defaults where they are not given.
+
+    Raises:
+        UsageError: size, overlap or unit do not make sense.
+    """
     if unit not in ("chars", "tokens"):
         raise UsageError(f"the unit must be chars or tokens, not {unit!r}.")
     if unit == "tokens":
@@ -70,13 +109,13 @@ def split(
         raise UsageError(f"a size of {size} tokens is more than the model reads ({count.limit}).")
     if overlap >= size:
         raise UsageError(f"the overlap ({overlap}) must be less than the size ({size}).")
-    return _split(documents, size, overlap, count if unit == "tokens" else None, report or Report("split"))
+    return size, overlap
 
 
 def _split(
     documents: Iterable[Document], size: int, overlap: int, counter: TokenCounter | None, report: Report
 ) -> Iterator[Chunk]:
-    name = f"structure/2 size={size} overlap={overlap} unit={'tokens' if counter else 'chars'}"
+    name = _name(size, overlap, "tokens" if counter else "chars")
     for document in documents:
         text = document.text
         report.count("documents_in")

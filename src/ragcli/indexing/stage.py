@@ -1,0 +1,129 @@
+"""The stage that fills a table: chunks are compared with it, embedded, and written; what is gone may be removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ragcli.contract import check_contract, check_splitter
+from ragcli.embedding import embed, open_embedder
+from ragcli.indexing.pruning import prune as prune_table
+from ragcli.indexing.writer import Writer
+from ragcli.records import Chunk
+from ragcli.report import Report
+from ragcli.store import Table
+from ragcli.store.changing import maintain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding:
+    """How chunks are embedded.
+
+    Args:
+        model: see `ragcli.embedding.open_embedder`; None for the table's, and for a new one the built-in.
+        device: where it runs.
+        headings: title and headings before the text; None as the table was made, and for a new one without.
+        again: also what the table has.
+    """
+
+    model: str | None = None
+    device: str = "auto"
+    headings: bool | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """What became of a table: whether any chunk came in, and the sources that were pruned."""
+
+    any: bool
+    pruned: list[str] = field(default_factory=list)
+
+
+def fill(
+    chunks: Iterable[Chunk],
+    db: str,
+    name: str,
+    *,
+    embedding: Embedding | None = None,
+    prune: Sequence[str] = (),
+    model_first: bool = True,
+    report: Report | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Filled:
+    """Embed chunks into a table, which is made where it is not there; whatever ends the run, what is embedded stays.
+
+    Args:
+        chunks: read one at a time.
+        db: the database.
+        name: the table.
+        embedding: how they are embedded.
+        prune: folders; what the table has of files under them that are gone is removed at the end.
+        model_first: open the model before the first chunk is taken, while whoever makes the chunks starts. Without,
+            a table that is there needs no model where no chunk comes in.
+        report: see `Writer`; and chunks_pruned.
+        progress: called with the number of chunks embedded.
+
+    Raises:
+        RagcliError: the model, the table, or what the chunks come from.
+    """
+    embedding, report = embedding or Embedding(), report or Report("embed")
+    arrived = _write(iter(chunks), db, name, embedding, model_first, report, progress)
+    gone: list[str] = []
+    if prune:
+        opened = Table.open(db, name)
+        before = len(opened)
+        gone = prune_table(opened, prune, None if arrived is None else arrived.arrived)
+        report.count("chunks_pruned", before - len(opened))
+        maintain(opened)
+    return Filled(any=arrived is not None, pruned=gone)
+
+
+def _write(
+    chunks: Iterator[Chunk],
+    db: str,
+    name: str,
+    embedding: Embedding,
+    model_first: bool,
+    report: Report,
+    progress: Callable[[int], None] | None,
+) -> Writer | None:
+    opened = Table.open(db, name) if Table.exists(db, name) else None
+    known = opened.contract["model"] if opened is not None else None
+    model = str(known["id"]) if embedding.model is None and known is not None else embedding.model
+    first: Chunk | None = None
+    if not model_first and opened is not None and embedding.model is None:
+        first = next(chunks, None)
+        if first is None:
+            return None
+    embedder = open_embedder(
+        model, device=embedding.device, contract=known
+    )  # the stages before this one start meanwhile
+    if opened is not None and not model_first:
+        check_contract(opened, {"model": embedder.contract})  # said also where nothing comes in
+    if first is None:
+        first = next(chunks, None)
+    if first is None:
+        return None
+    if opened is None:
+        contract = {"model": embedder.contract, "metric": "cosine", "splitter": first.splitter or None}
+        opened = Table.create(db, name, {**contract, "headings": bool(embedding.headings)})
+    headings = embedding.headings
+    if headings is None:
+        headings = bool(opened.contract.get("headings"))
+    check_contract(opened, {"model": embedder.contract, "headings": headings})
+    writer = Writer(opened, report, again=embedding.again)
+    fresh = writer.fresh(check_splitter(opened, _after(first, chunks)))
+    try:
+        for vector in embed(fresh, embedder, headings=headings, report=report, progress=progress):
+            writer.add(vector)
+    except BaseException:
+        writer.flush()  # what has been embedded is kept, whatever ends the run
+        raise
+    writer.finish()
+    return writer
+
+
+def _after(first: Chunk, rest: Iterable[Chunk]) -> Iterator[Chunk]:
+    yield first
+    yield from rest
