@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ragcli.cli.clustering import LOCAL, AddressOption, EngineOption, WorkersOption, on_ray
 from ragcli.cli.light import import_lance
 from ragcli.cli.options import (
     DEFAULT_DB,
@@ -44,6 +45,17 @@ def embed(
         ),
     ] = None,
     again: AgainOption = False,
+    engine: EngineOption = LOCAL,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
+    records_in: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--records",
+            metavar="FILE",
+            help="With --engine ray, in place of stdin: records in this .jsonl or .parquet, a URI too; repeatable.",
+        ),
+    ] = None,
     report: ReportOption = None,
     skip_bad: SkipBadOption = False,
     quiet: QuietOption = False,
@@ -64,8 +76,9 @@ def embed(
         raise UsageError("--prune needs a table.", hint="Name it with -t.")
     if again and table is None:
         raise UsageError("--again needs a table.", hint="Name it with -t.")
+    clustered = on_ray(engine, workers=workers, records=records_in)
     counts = stage_report("embed", report)
-    stream = stdin("chunk records")
+    stream: Iterable[bytes] = () if records_in else stdin("chunk records")
     if not quiet:
         show_log()
     if table is not None:
@@ -79,7 +92,23 @@ def embed(
         return counts.counts["chunks_unchanged"] + counts.counts["chunks_repeated"]
 
     with Progress("embedding", quiet=quiet, passed=passed) as progress:
-        if table is None:
+        if clustered:
+            from ragcli.cli.clustering import delivered, filled
+            from ragcli.engines import Settings, line_tasks, record_tasks
+
+            told = Settings(model=model, device=device.value, headings=bool(headings), skip_bad=skip_bad)
+            tasks = record_tasks(records_in) if records_in else list(line_tasks(stream))
+            if table is None:
+                delivered(lambda _: tasks, told, counts, address, workers)
+            else:
+                gone = filled(
+                    tasks, told, db, table, counts, headings=headings, again=again, prune=prune or [],
+                    address=address, workers=workers, progress=progress.advance,
+                )  # fmt: skip
+                if not counts.counts["chunks_in"]:
+                    note(f"ragcli embed: no chunks came in; the table {table!r} was left as it is.")
+                say_pruned("embed", gone)
+        elif table is None:
             _to_stdout(chunks, model, device, bool(headings), counts, progress)
         else:
             from ragcli.indexing import Embedding, fill

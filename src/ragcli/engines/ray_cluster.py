@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from ragcli.engines.quiet import only_ours
 from ragcli.errors import MissingExtraError, RagcliError, UsageError
 
 _EMBED_SHARE = 0.75  # of a CPU that an embedding worker is booked with,
@@ -82,6 +83,8 @@ def sizes(cpus: float, gpus: float, *, workers: int | None = None, worker_cpus: 
 class Cluster:
     """A connection to a cluster, to be used in ``with``; one that was started here ends with it.
 
+    Meanwhile what others than Python write to stderr goes nowhere (`ragcli.engines.quiet`).
+
     Args:
         address: ``HOST:PORT`` of a head node, ``auto`` for one on this machine, ``local`` to start one here; None:
             RAY_ADDRESS, else local.
@@ -95,12 +98,14 @@ class Cluster:
     def __init__(self, address: str | None = None, *, cpus: int | None = None) -> None:
         self._address = address or os.environ.get("RAY_ADDRESS") or LOCAL
         self._cpus = cpus
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Cluster:
         # Its ports run whatever is sent to them; Ray reads this as it is imported.
         if self.local and "ray" not in sys.modules and "RAY_AUTH_MODE" not in os.environ:
             os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
         ray = import_ray()
+        self._stack.enter_context(only_ours())
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
         try:
             if self.local:
@@ -114,7 +119,10 @@ class Cluster:
             else:
                 quiet.pop("include_dashboard")
                 ray.init(address=self._address, **quiet)
-        except Exception as error:
+        except BaseException as error:
+            self._stack.close()
+            if not isinstance(error, Exception):
+                raise
             reason = " ".join(str(error).split())[:300]
             what = "a Ray cluster cannot be started here" if self._address == LOCAL else f"no way to {self._address}"
             raise RagcliError(
@@ -130,6 +138,7 @@ class Cluster:
     ) -> None:
         with contextlib.suppress(Exception):
             import_ray().shutdown()
+        self._stack.close()
 
     def resources(self) -> tuple[float, float]:
         """Return the CPUs and GPUs of the whole cluster."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -86,13 +87,13 @@ def _part(task: Part) -> Iterator[bytes]:
     """Yield the lines that begin between two bytes of a file."""
     system, path = file_system(task.uri)
     try:
-        with system.open_input_file(path) as stream:
+        with io.BufferedReader(system.open_input_file(path), 1 << 20) as stream:
             at = 0
             if task.start:
                 stream.seek(task.start - 1)  # a line that begins at the very start is this part's
                 at = task.start - 1 + len(stream.readline())
             while at < task.end:
-                line = bytes(stream.readline())
+                line = stream.readline()
                 if not line:
                     return
                 at += len(line)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import IO
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ragcli.engines.record_parts import file_system
 from ragcli.engines.work import Files, Lines, Part
@@ -15,6 +16,9 @@ from ragcli.loading.reading import end, why
 from ragcli.loading.source import Options
 from ragcli.report import Report
 
+if TYPE_CHECKING:
+    from ragcli.pipeline.plan import Loading
+
 _MOST_FILES = 64  # of a task: a lost worker does one again
 _MOST_BYTES = 32 << 20
 _PART = 16 << 20  # bytes of JSON Lines in a task
@@ -22,24 +26,37 @@ _PART = 16 << 20  # bytes of JSON Lines in a task
 
 def file_tasks(
     inputs: Iterable[str],
-    discovery: Discovery,
+    loading: Loading,
     report: Report,
     *,
     slots: int = 1,
     new_to: Callable[[str, str, Options], bool] | None = None,
-    options: Options | None = None,
+    outputs: Sequence[Path] = (),
 ) -> list[Files]:
     """Find the files of inputs, as `ragcli.loading.load` would, and put them into tasks in their order.
 
     Args:
         inputs: paths and addresses.
-        discovery: which files of folders are wanted.
+        loading: which files of folders are wanted, and how they are read.
         report: where what is left out is counted and named.
         slots: how many tasks the cluster does at once: there are a few for each, where there are files enough.
         new_to: whether a table holds a file as it is; such files are left out.
-        options: what ``new_to`` is asked with.
+        outputs: files that the caller writes meanwhile; they are left out.
+
+    Raises:
+        UsageError: an encoding or a glob that is none.
     """
-    found = list(_wanted(inputs, discovery, report, new_to, options or Options()))
+    discovery = Discovery(
+        include=loading.include, exclude=loading.exclude, gitignore=loading.gitignore, hidden=loading.hidden,
+        follow_links=loading.follow_links, report=report, outputs=outputs,
+    )  # fmt: skip
+    loading.documents((), report=Report("load"))  # an encoding that is none is said here
+    options = Options(
+        encoding=loading.encoding, text_field=loading.text_field, id_field=loading.id_field,
+        title_field=loading.title_field, password=loading.password, ocr=loading.ocr,
+        keep_headers=loading.keep_headers, mark=new_to is not None,
+    )  # fmt: skip
+    found = list(_wanted(inputs, discovery, report, new_to, options))
     most = max(1, min(_MOST_FILES, len(found) // (4 * slots)))
     tasks: list[Files] = []
     now: list[Found | str] = []
@@ -76,6 +93,7 @@ def _wanted(
                 elif not found.regular:
                     end(report, "failed", found.name, "a pipe can be read by one process only; write it to a file")
                 elif new_to is not None and new_to(found.name, found.path, options):
+                    report.count("files_unchanged")
                     end(report, "skipped", found.name, "unchanged in the table")
                 else:
                     path = os.path.abspath(found.path)  # noqa: PTH100  workers are in other folders
@@ -84,7 +102,7 @@ def _wanted(
                 end(report, "failed", found.name, why(error))
 
 
-def line_tasks(stream: IO[bytes], *, name: str = "stdin", rows: int = 2048) -> Iterator[Lines]:
+def line_tasks(stream: Iterable[bytes], *, name: str = "stdin", rows: int = 2048) -> Iterator[Lines]:
     """Put the lines of a stream into tasks of so many rows, or of 4 MB."""
     data: list[bytes] = []
     size, number, first, at = 0, 0, 1, 1

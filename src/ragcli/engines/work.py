@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ragcli.pipeline.plan import Loading, Splitting
 from ragcli.records import Chunk, Document, Json, Record
 from ragcli.report import Report
 
@@ -22,26 +23,32 @@ class Settings:
     """What the stages are told; it travels to the workers.
 
     Args:
-        load: keyword arguments of `ragcli.loading.load` that say how a file is read (not which files).
+        loading: how files are read; which files, the driver has found out.
         mark: mark the last document of each file with the file's state, as ``load --new-to`` does.
-        split: size, overlap and unit of `ragcli.splitting.split`.
-        splitter: a node parser's name and options, in place of ragcli's own splitter.
-        model: the embedding model; with ``unit="tokens"`` also what counts.
+        splitting: how documents are cut, without a node parser, which does not travel:
+        splitter: its name and options.
+        model: the embedding model.
         device: where the model runs.
         headings: embed title and headings before the text.
         skip_bad: go on past bad lines of records.
         until: the last stage to run: load, split or embed.
     """
 
-    load: Json = field(default_factory=dict)
+    loading: Loading = field(default_factory=Loading)
     mark: bool = False
-    split: Json = field(default_factory=dict)
+    splitting: Splitting = field(default_factory=Splitting)
     splitter: tuple[str, Json] | None = None
     model: str | None = None
     device: str = "auto"
     headings: bool = False
     skip_bad: bool = False
     until: str = "embed"
+
+    def cutting(self, splitting: Splitting) -> Settings:
+        """Return settings that cut so."""
+        parser = splitting.parser
+        given = None if parser is None else (parser.place, parser.options)
+        return replace(self, splitting=replace(splitting, parser=None), splitter=given)
 
 
 class Files(NamedTuple):
@@ -115,17 +122,13 @@ def records_of(task: Task, settings: Settings, reports: dict[str, Events]) -> It
 
 
 def _loaded(task: Files, settings: Settings, reports: dict[str, Events]) -> Iterator[Document]:
-    from ragcli.loading import Limits, load
+    from ragcli.loading import Limits
 
-    options = dict(settings.load)
-    limits = Limits(jobs=1, **options.pop("limits", {}))  # the task is one process among many, and the file in its own
-    return load(
-        task.files,
-        limits=limits,
-        new_to=_never if settings.mark else None,  # the driver has asked the table already
-        report=reports["load"],
-        **options,
-    )
+    # The task is one process among many, and each of its files is read in one of its own.
+    limits = replace(settings.loading.limits or Limits(), jobs=1)
+    how = replace(settings.loading, limits=limits, include=(), exclude=())  # the driver has asked them
+    # The driver has asked the table, too.
+    return how.documents(task.files, new_to=_never if settings.mark else None, report=reports["load"])
 
 
 def _never(*_: object) -> bool:
@@ -137,15 +140,11 @@ class _Splitter:
 
     def __init__(self, settings: Settings, report: Report) -> None:
         self._report = report
-        self._options: dict[str, Any] = dict(settings.split)
+        self._options: dict[str, Any] = settings.splitting.arguments()
         if settings.splitter is not None:
             from ragcli.splitting.parser import NodeParser
 
             self._options = {"parser": NodeParser(*settings.splitter)}
-        elif self._options.get("unit") == "tokens":
-            from ragcli.embedding import token_counter
-
-            self._options["count"] = token_counter(settings.model)
 
     def __call__(self, documents: Iterable[Document]) -> Iterator[Chunk]:
         from ragcli.splitting import split
