@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ragcli.cli.streams import STDOUT, output
 from ragcli.errors import UsageError
 from ragcli.report import Report
 
@@ -41,6 +39,16 @@ WorkersOption = Annotated[
         help="Of Ray, how many hold the model (default: one a GPU, else one a CPU).",
     ),
 ]
+RowsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--rows",
+        metavar="N",
+        min=1,
+        envvar="RAGCLI_ROWS",
+        help="Of Ray, chunks that a worker embeds and writes at a time (default: 256, or 8192 on a GPU).",
+    ),
+]
 
 
 def on_ray(engine: str, **given: Any) -> bool:
@@ -68,15 +76,20 @@ def on_ray(engine: str, **given: Any) -> bool:
     return False
 
 
-def options(engine: str, address: str | None, workers: int | None) -> dict[str, Any]:
+def options(engine: str, address: str | None, workers: int | None, rows: int | None) -> dict[str, Any]:
     """Return what `ragcli.pipeline.run` tells the engine."""
-    return {"address": address, "workers": workers} if engine == RAY else {}
+    return {"address": address, "workers": workers, "rows": rows} if engine == RAY else {}
 
 
-def delivered(
-    find: Callable[[int], Iterable[Task]], settings: Settings, counts: Report, address: str | None, workers: int | None
-) -> int:
-    """Do tasks on the cluster and write the records of the last stage to stdout; return how many.
+def streamed(
+    find: Callable[[int], Iterable[Task]],
+    settings: Settings,
+    counts: Report,
+    address: str | None,
+    workers: int | None = None,
+    rows: int | None = None,
+) -> Iterator[Any]:
+    """Do tasks on the cluster and yield the records of the last stage, in the order of the tasks.
 
     Args:
         find: returns the tasks; it is told how many are done at once.
@@ -84,17 +97,16 @@ def delivered(
         counts: the report of the subcommand.
         address: of the cluster.
         workers: that hold the model.
+        rows: that one embeds at a time.
     """
     from ragcli.engines import Cluster
     from ragcli.engines.ray_running import Spread, stream
 
-    count = 0
-    with output(os.dup(STDOUT)) as out, Cluster(address) as cluster:
+    with Cluster(address) as cluster:
         tasks = list(find(max(1, int(cluster.resources()[0]))))
-        for record in stream(cluster, tasks, settings, _reports(settings.until, counts), spread=Spread(workers=workers)):
-            out.write(record)
-            count += 1
-    return count
+        yield from stream(
+            cluster, tasks, settings, _reports(settings.until, counts), spread=Spread(workers=workers, rows=rows)
+        )
 
 
 def filled(
@@ -109,6 +121,7 @@ def filled(
     prune: Sequence[str],
     address: str | None,
     workers: int | None,
+    rows: int | None,
     progress: Callable[[int], None],
 ) -> list[str]:
     """Embed on the cluster into a table; return the sources that were pruned."""
@@ -125,7 +138,7 @@ def filled(
     with Cluster(address) as cluster:
         return index(
             cluster, tasks, settings, db, name, _reports("embed", counts), again=again, prune=prune,
-            spread=Spread(workers=workers), progress=progress,
+            spread=Spread(workers=workers, rows=rows), progress=progress,
         )  # fmt: skip
 
 

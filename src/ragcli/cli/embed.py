@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragcli.cli.clustering import LOCAL, AddressOption, EngineOption, WorkersOption, on_ray
+from ragcli.cli.clustering import LOCAL, AddressOption, EngineOption, RowsOption, WorkersOption, on_ray
 from ragcli.cli.light import import_lance
 from ragcli.cli.options import (
     DEFAULT_DB,
@@ -48,6 +48,7 @@ def embed(
     engine: EngineOption = LOCAL,
     address: AddressOption = None,
     workers: WorkersOption = None,
+    rows: RowsOption = None,
     records_in: Annotated[
         list[str] | None,
         typer.Option(
@@ -76,7 +77,7 @@ def embed(
         raise UsageError("--prune needs a table.", hint="Name it with -t.")
     if again and table is None:
         raise UsageError("--again needs a table.", hint="Name it with -t.")
-    clustered = on_ray(engine, workers=workers, records=records_in)
+    clustered = on_ray(engine, workers=workers, rows=rows, records=records_in)
     counts = stage_report("embed", report)
     stream: Iterable[bytes] = () if records_in else stdin("chunk records")
     if not quiet:
@@ -93,17 +94,19 @@ def embed(
 
     with Progress("embedding", quiet=quiet, passed=passed) as progress:
         if clustered:
-            from ragcli.cli.clustering import delivered, filled
+            from ragcli.cli.clustering import filled, streamed
             from ragcli.engines import Settings, line_tasks, record_tasks
 
             told = Settings(model=model, device=device.value, headings=bool(headings), skip_bad=skip_bad)
             tasks = record_tasks(records_in) if records_in else list(line_tasks(stream))
             if table is None:
-                delivered(lambda _: tasks, told, counts, address, workers)
+                with output() as out:
+                    for vector in streamed(lambda _: tasks, told, counts, address, workers, rows):
+                        out.write(vector)
             else:
                 gone = filled(
                     tasks, told, db, table, counts, headings=headings, again=again, prune=prune or [],
-                    address=address, workers=workers, progress=progress.advance,
+                    address=address, workers=workers, rows=rows, progress=progress.advance,
                 )  # fmt: skip
                 if not counts.counts["chunks_in"]:
                     note(f"ragcli embed: no chunks came in; the table {table!r} was left as it is.")

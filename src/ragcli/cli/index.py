@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ragcli.cli.clustering import LOCAL, AddressOption, EngineOption, WorkersOption, on_ray
+from ragcli.cli.clustering import LOCAL, AddressOption, EngineOption, RowsOption, WorkersOption, on_ray
 from ragcli.cli.clustering import options as engine_options
 from ragcli.cli.embed import say_pruned, say_truncated, summary
 from ragcli.cli.light import import_lance
@@ -114,6 +114,7 @@ def index(
     engine: EngineOption = LOCAL,
     address: AddressOption = None,
     workers: WorkersOption = None,
+    rows: RowsOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done, as a file that ragcli run takes, and stop.")
     ] = False,
@@ -136,7 +137,7 @@ def index(
     command, given = str(context.info_name), inputs or []
     if table is None:
         raise UsageError("no table was named.", hint="Name it with -t, as in -t kb.")
-    on_ray(engine, workers=workers)
+    on_ray(engine, workers=workers, rows=rows)
     how = loading(
         given,
         include=include,
@@ -181,7 +182,7 @@ def index(
                 show_log(command)
             reports = Reports(lambda stage: stage_report(stage, report, command=command))
             with _progress(reports, quiet) as progress:
-                told = engine_options(engine, address, workers)
+                told = engine_options(engine, address, workers, rows)
                 done = run(plan, reports=reports, watch=progress, engine=engine, options=told)
     if dry_run:
         _show(context, plan)

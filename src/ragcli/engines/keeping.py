@@ -186,10 +186,13 @@ class Keeper:
             self._table.refresh()
             report.count("chunks_replaced", remove_stale(self._table, self._known, self._arrived))
 
-    def prune(self, roots: list[str]) -> list[str]:
-        """Remove the rows of files that are gone, see `ragcli.indexing.prune`."""
-        from ragcli.indexing import prune
+    def prune(self, roots: list[str], report: Report) -> list[str]:
+        """Remove the rows of files that are gone, and count them; see `ragcli.indexing.prune`."""
+        from ragcli.indexing import maintain, prune
 
-        return prune(Table.open(self._db, self._name), roots, self._arrived)
-
-
+        table = Table.open(self._db, self._name)
+        before = len(table)
+        gone = prune(table, roots, self._arrived)
+        report.count("chunks_pruned", before - len(table))
+        maintain(table)
+        return gone

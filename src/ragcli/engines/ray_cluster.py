@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import secrets
+import socket
 import sys
 import warnings
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ragcli.errors import MissingExtraError, RagcliError, UsageError
 _EMBED_SHARE = 0.75  # of a CPU that an embedding worker is booked with,
 _LOAD_SHARE = 0.25  # and a task that loads: both fit on one CPU, so that neither can keep the other from ever running
 _STORE = 512 << 20  # bytes of the object store of a cluster started here
+_CONNECT = 10.0  # seconds
 LOCAL = "local"
 
 
@@ -101,6 +103,7 @@ class Cluster:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Cluster:
+        _reach(self._address)
         # Its ports run whatever is sent to them; Ray reads this as it is imported.
         if self.local and "ray" not in sys.modules and "RAY_AUTH_MODE" not in os.environ:
             os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
@@ -149,6 +152,31 @@ class Cluster:
     def local(self) -> bool:
         """Whether it was started here, for this run."""
         return self._address == LOCAL
+
+
+def _reach(address: str) -> None:
+    """See that somebody listens at an address; Ray would try for minutes.
+
+    Raises:
+        RagcliError: nobody does.
+        UsageError: it is no address of a head.
+    """
+    if address in (LOCAL, "auto"):
+        return
+    host, colon, port = address.rpartition(":")
+    if "://" in address or not colon or not port.isdecimal():
+        raise UsageError(
+            f"--address {address!r} is not HOST:PORT of a cluster's head.",
+            hint="Run ragcli on a machine of the cluster, and give the head's address, as in 10.0.0.1:6379.",
+        )
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT):
+            return
+    except (OSError, OverflowError) as error:
+        raise RagcliError(
+            f"no Ray cluster answers at {address}: {getattr(error, 'strerror', None) or error}.",
+            hint="Is its head running (ray start --head), and reachable from here?",
+        ) from error
 
 
 def import_ray() -> Any:

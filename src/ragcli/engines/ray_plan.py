@@ -14,7 +14,13 @@ from ragcli.store import Table
 
 
 def run(
-    plan: Plan, reports: Reports, watch: Watch, *, address: str | None = None, workers: int | None = None
+    plan: Plan,
+    reports: Reports,
+    watch: Watch,
+    *,
+    address: str | None = None,
+    workers: int | None = None,
+    rows: int | None = None,
 ) -> Done:
     """Run a plan; see `ragcli.pipeline.run`. Inputs that are URIs (``s3://…``) are files of records.
 
@@ -24,6 +30,7 @@ def run(
         watch: is told how it gets on.
         address: of the cluster, see `ragcli.engines.Cluster`.
         workers: that hold the model; None: one a GPU, else one a CPU.
+        rows: chunks that one embeds and writes at a time.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -58,7 +65,7 @@ def run(
         gone = index(
             cluster, tasks, settings, plan.db, plan.table,
             {"load": reports.load, "split": reports.split, "embed": reports.embed},
-            again=embedding.again, prune=plan.prune, spread=Spread(workers=workers), progress=watch.advance,
+            again=embedding.again, prune=plan.prune, spread=Spread(workers=workers, rows=rows), progress=watch.advance,
         )  # fmt: skip
     any_ = reports.embed.counts["chunks_in"] > 0
     return Done(documents=reports.split.counts["documents_in"], filled=Filled(any=any_, pruned=gone))

@@ -122,7 +122,10 @@ def index(
             writer.flush()  # what has been embedded is kept, whatever ends the run
         run.name_lost(tasks, ledger)
         writer.finish()
-        gone: list[str] = _get(keeper.prune.remote(list(prune))) if prune else []
+        gone: list[str] = []
+        if prune:
+            gone, pruned = _get(keeper.prune.remote(list(prune)))
+            reports["embed"].count("chunks_pruned", pruned)
     finally:
         run.close(keeper)
     return gone
@@ -358,7 +361,9 @@ class _Keeper:
         return failed or (dict(report.counts), report.losses)
 
     def prune(self, roots: list[str]) -> Any:
-        return _guarded(self._keeper.prune, roots)
+        report = Report("embed")
+        gone = _guarded(self._keeper.prune, roots, report)
+        return gone if isinstance(gone, Failure) else (gone, report.counts["chunks_pruned"])
 
 
 class _Load:

@@ -39,12 +39,13 @@ def file_system(uri: str) -> tuple[Any, str]:
     return system, path
 
 
-def read(task: Lines | Part, skipped: Report | None) -> Iterator[Record]:
+def read(task: Lines | Part, skipped: Report | None, *, documents: bool = False) -> Iterator[Record]:
     """Yield the records of a task: documents, chunks or vectors.
 
     Args:
         task: what to read.
         skipped: where bad lines are counted and named; None: the first one ends the run.
+        documents: whether only documents are records here.
 
     Raises:
         InputError: a line or row is no such record; it names the line as far as that can be known.
@@ -68,7 +69,11 @@ def read(task: Lines | Part, skipped: Report | None) -> Iterator[Record]:
         yield from _rows(task, skipped)
         return
     called = name if isinstance(task, Lines) or not task.start else f"{name} from byte {task.start}"
-    yield from records(lines(), Chunk, Vector, Document, name=called, on_bad=None if skipped is None else on_bad)
+    bad = None if skipped is None else on_bad
+    if documents:
+        yield from records(lines(), Document, name=called, on_bad=bad)
+    else:
+        yield from records(lines(), Chunk, Vector, Document, name=called, on_bad=bad)
 
 
 def _numbered(task: Lines) -> Iterator[bytes]:

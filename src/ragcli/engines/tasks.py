@@ -118,8 +118,12 @@ def line_tasks(stream: Iterable[bytes], *, name: str = "stdin", rows: int = 2048
         yield Lines(number, name, first, b"".join(data))
 
 
-def record_tasks(uris: Sequence[str]) -> list[Part]:
+def record_tasks(uris: Sequence[str], *, part: int = _PART) -> list[Part]:
     """Put files of records (JSON Lines, Parquet; on disk or object storage) into tasks, large ones into several.
+
+    Args:
+        uris: paths and URIs.
+        part: bytes of JSON Lines in a task; Parquet is cut at its row groups.
 
     Raises:
         UsageError: a file is of neither kind.
@@ -131,8 +135,8 @@ def record_tasks(uris: Sequence[str]) -> list[Part]:
         if name.endswith((".jsonl", ".ndjson")):
             system, path = file_system(uri)
             size = int(system.get_file_info(path).size)
-            for start in range(0, size, _PART):
-                tasks.append(Part(len(tasks), _absolute(uri), "jsonl", start, min(size, start + _PART)))
+            for start in range(0, size, part):
+                tasks.append(Part(len(tasks), _absolute(uri), "jsonl", start, min(size, start + part)))
         elif name.endswith(".parquet"):
             from pyarrow import parquet
 

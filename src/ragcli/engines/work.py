@@ -112,7 +112,7 @@ def records_of(task: Task, settings: Settings, reports: dict[str, Events]) -> It
     else:
         from ragcli.engines.record_parts import read
 
-        found = read(task, reports["embed"] if settings.skip_bad else None)
+        found = read(task, reports[settings.until] if settings.skip_bad else None, documents=settings.until == "split")
     if settings.until == "load":
         yield from found
         return
