@@ -19,7 +19,14 @@ MODEL = {"id": "m", "hash": "h", "dimension": 2}
 def vectors(*names: str, text: str = "保修期为两年。", value: float = 1.0) -> list[Vector]:
     return [
         Vector(
-            id=name, document_id="d", source="a.txt", text=text, start=0, end=len(text), vector=[value, 0.0], model="m",
+            id=name,
+            document_id="d",
+            source="a.txt",
+            text=text,
+            start=0,
+            end=len(text),
+            vector=[value, 0.0],
+            model="m",
             metadata={"year": 2024},
         )
         for name in names

@@ -1,4 +1,4 @@
-"""What is cut off the work and put together again, without a cluster: tasks, parcels, who gets which chunk, the books."""
+"""The work in pieces and together again, without a cluster: tasks, parcels, who gets which chunk, the books."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import chunk, jsonl
 
+from conftest import chunk, jsonl
 from ragcli.engines.keeping import Claims, Keeper
 from ragcli.engines.ledger import Ledger
 from ragcli.engines.parcels import CHANGED, LATER, NEW, REPEATED, UNCHANGED, parcels

@@ -131,8 +131,7 @@ def index(
     ragcli index docs/ -t kb --prune
     ragcli index docs/ -t kb --size 400 --dry-run > pipeline.toml && ragcli run pipeline.toml
     """
-    from ragcli.pipeline import Plan, Reports
-    from ragcli.pipeline import run
+    from ragcli.pipeline import Plan, Reports, run
 
     command, given = str(context.info_name), inputs or []
     if table is None:

@@ -3,8 +3,8 @@
 A worker writes rows as a fragment that no version of the table knows; the committer makes all fragments of a batch part
 of one new version.
 
-Lance appends fragments without looking at keys: beside a concurrent ``merge_insert`` of the same ids, ``Append`` doubles
-rows in silence, whichever comes first. So new rows are committed as ``Merge``, which names all fragments of the new
+Lance appends fragments without looking at keys: beside a ``merge_insert`` of the same ids, ``Append`` doubles rows in
+silence, whichever comes first. So new rows are committed as ``Merge``, which names all fragments of the new
 version and is refused when any other change of rows came in between; then the ids that came are looked at, what others
 have written already is taken out of the fragments, and it is tried again. In the other direction a ``merge_insert`` is
 refused by such a commit, and does its own again. Rows that replace others go in as ``Update`` together with the
@@ -133,7 +133,7 @@ class Committer:
                 if attempt():
                     self._table.refresh()
                     return
-                time.sleep(min(0.02 * 2**number, 2.0) * random.uniform(0.5, 1.0))  # noqa: S311
+                time.sleep(min(0.02 * 2**number, 2.0) * random.uniform(0.5, 1.0))
         raise TableError(f"{what}: other writers change it all the time.", hint="Run it again when they are done.")
 
     def _commit(self, operation: Any) -> bool:
@@ -194,12 +194,13 @@ def last_fragment(dataset: Any) -> int:
     A number must never be used again: an index that covered the old fragment would seem to cover the new one. Only the
     manifest knows it, as the fragment may be gone; it is one field of a protobuf message, and the rest is skipped.
     """
-    data = dataset._ds.serialized_manifest()
-    at, found = 0, -1
+    data: bytes = dataset._ds.serialized_manifest()
+    at = 0
+    found: int = -1
 
     def number() -> int:
         nonlocal at
-        value = shift = 0
+        value, shift = 0, 0
         while True:
             byte = data[at]
             at += 1
@@ -220,7 +221,7 @@ def last_fragment(dataset: Any) -> int:
         else:
             at += {1: 8, 5: 4}[kind]
     highest = max((fragment.fragment_id for fragment in dataset.get_fragments()), default=-1)
-    return max(found, highest)
+    return int(max(found, highest))
 
 
 def write_fragment(rows: Any, uri: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What has come in of each task, so that a parcel that a cluster loses, or makes twice in two ways, is not unnoticed."""
+"""What has come in of each task, so that it is noticed when a parcel is lost, or is made twice in two ways."""
 
 from __future__ import annotations
 

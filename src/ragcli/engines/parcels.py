@@ -48,7 +48,7 @@ class Failure:
         plain = kind in (errors.MissingExtraError, errors.HubError) or not issubclass(kind, RagcliError)
         made = (RagcliError if plain else kind)(self.message, hint=self.hint)
         made.exit_code = self.exit_code
-        return made  # type: ignore[no-any-return]
+        return made
 
 
 @dataclass(slots=True)

@@ -1,9 +1,10 @@
 """Running tasks on a Ray cluster with Ray Data: loading and splitting in tasks, embedding in actors, commits here.
 
-Two steps, so that a GPU does not wait for a parser: ``map_batches`` of a function does tasks (`ragcli.engines.parcels`),
-``map_batches`` of a class, an actor pool, embeds their parcels and writes each as a fragment of the table. What comes
-back to the driver is small: fragments' metadata, ids, counts and losses. Ray Data holds back the first step when the
-second is behind, and does again what a lost worker had; what it does not notice the ledger does.
+Two steps, so that a GPU does not wait for a parser: ``map_batches`` of a function does tasks
+(`ragcli.engines.parcels`); ``map_batches`` of a class, an actor pool, embeds their parcels and writes each as a
+fragment of the table. What comes back to the driver is small: fragments' metadata, ids, counts and losses. Ray Data
+holds back the first step when the second is behind, and does again what a lost worker had; what it does not notice,
+the ledger does.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragcli import __version__
 from ragcli.engines.ledger import Ledger
-from ragcli.engines.parcels import CHANGED, LATER, NEW, Failure, Parcel, parcels
+from ragcli.engines.parcels import CHANGED, LATER, NEW
 from ragcli.engines.ray_cluster import Cluster, Sizes, import_ray, sizes
-from ragcli.engines.work import Files, Settings, Task, new_events
-from ragcli.errors import ModelError, RagcliError
+from ragcli.engines.ray_workers import COLUMN, Done, EmbedActor, KeeperActor, LoadTask, answer_of
+from ragcli.engines.work import Files, Settings, Task
+from ragcli.errors import RagcliError
 from ragcli.records import Json, Record
 from ragcli.report import Report
 
@@ -32,22 +33,6 @@ GPU_ROWS = 8192  # and what one with a GPU does
 COMMIT_SECONDS = 20.0
 COMMIT_ROWS = 262_144
 _RESTARTS = 8  # of an embedding worker, and of what it was doing
-_DONE = "parcel"
-
-
-@dataclass(slots=True)
-class Done:
-    """What became of a parcel, on its way to the driver."""
-
-    task: int
-    part: int
-    last: bool
-    before: bytes
-    after: bytes
-    events: list[Any]
-    failure: Failure | None
-    written: dict[int, Written] = field(default_factory=dict)  # by NEW, CHANGED or LATER
-    records: list[Any] = field(default_factory=list)  # where there is no table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +109,7 @@ def index(
         writer.finish()
         gone: list[str] = []
         if prune:
-            gone, pruned = _get(keeper.prune.remote(list(prune)))
+            gone, pruned = answer_of(keeper.prune.remote(list(prune)))
             reports["embed"].count("chunks_pruned", pruned)
     finally:
         run.close(keeper)
@@ -185,9 +170,9 @@ class _Run:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         here = NodeAffinitySchedulingStrategy(self._ray.get_runtime_context().get_node_id(), soft=False)
-        made = self._ray.remote(num_cpus=0, max_restarts=0, scheduling_strategy=here)(_Keeper)
+        made = self._ray.remote(num_cpus=0, max_restarts=0, scheduling_strategy=here)(KeeperActor)
         keeper = made.remote(db, name, contract, again, os.getcwd())  # noqa: PTH109
-        _get(keeper.begin.remote())
+        answer_of(keeper.begin.remote())
         return keeper
 
     def results(
@@ -211,7 +196,7 @@ class _Run:
         given = ray.data.from_items(
             [{"task": pickle.dumps(task, 5)} for task in tasks], override_num_blocks=len(tasks)
         ).map_batches(
-            _Load(self._settings, self._rows, keeper, table is None and contract is None),
+            LoadTask(self._settings, self._rows, keeper, table is None and contract is None),
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=size.load_cpus,
@@ -219,7 +204,7 @@ class _Run:
         )
         if contract is not None:
             given = given.map_batches(
-                _Embed,
+                EmbedActor,
                 fn_constructor_args=(self._settings, contract, table, size.threads),
                 batch_size=1,
                 batch_format="pyarrow",
@@ -231,8 +216,8 @@ class _Run:
             )
         try:
             for batch in given.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                for packed in batch.column(_DONE).to_pylist():
-                    yield pickle.loads(packed)  # noqa: S301  from workers of this very run
+                for packed in batch.column(COLUMN).to_pylist():
+                    yield pickle.loads(packed)
         except ray.exceptions.RayError as error:
             raise _lost(error) from error
 
@@ -264,9 +249,7 @@ class _Run:
 class _Commits:
     """Gathers what workers wrote, and makes it part of the table in batches."""
 
-    def __init__(
-        self, db: str, name: str, keeper: Any, report: Report, progress: Callable[[int], None] | None
-    ) -> None:
+    def __init__(self, db: str, name: str, keeper: Any, report: Report, progress: Callable[[int], None] | None) -> None:
         self._place = (db, name)
         self._keeper = keeper
         self._report = report
@@ -311,7 +294,7 @@ class _Commits:
         from ragcli.store import Table
 
         if self._committer is None:
-            state = _get(self._keeper.state.remote())
+            state = answer_of(self._keeper.state.remote())
             self._committer = Committer(Table.open(*self._place), state[1])
         return self._committer
 
@@ -324,194 +307,13 @@ class _Commits:
         for key in sorted(self._late):  # one after the other: the last content of an id stays
             self._open().put([self._late[key]])
             self._count(len(self._late[key].ids))
-        counts, losses = _get(self._keeper.finish.remote())
+        counts, losses = answer_of(self._keeper.finish.remote())
         for name, n in counts.items():
             self._report.count(name, n)
         for loss in losses:
             self._report.lose(loss["kind"], loss["source"], loss["reason"])
         if Table.exists(*self._place):
             maintain(Table.open(*self._place))
-
-
-class _Keeper:
-    """`ragcli.engines.keeping.Keeper` as an actor: errors of ragcli's own are returned, not raised."""
-
-    def __init__(self, *given: Any) -> None:
-        self._given = given
-        self._keeper: Any = None
-
-    def begin(self) -> Failure | None:
-        return _guarded(self._begin)
-
-    def _begin(self) -> None:
-        from ragcli.engines.keeping import Keeper
-
-        db, name, contract, again, folder = self._given
-        self._keeper = Keeper(db, name, contract, again=again, folder=folder)
-
-    def meet(self, *args: Any) -> Any:
-        return _guarded(self._keeper.meet, *args)
-
-    def state(self) -> Any:
-        return _guarded(self._keeper.state)
-
-    def finish(self) -> Any:
-        report = Report("embed")
-        failed = _guarded(self._keeper.finish, report)
-        return failed or (dict(report.counts), report.losses)
-
-    def prune(self, roots: list[str]) -> Any:
-        report = Report("embed")
-        gone = _guarded(self._keeper.prune, roots, report)
-        return gone if isinstance(gone, Failure) else (gone, report.counts["chunks_pruned"])
-
-
-class _Load:
-    """The first step: a task to its parcels."""
-
-    def __init__(self, settings: Settings, rows: int, keeper: Any, bare: bool) -> None:
-        self._settings = settings
-        self._rows = rows
-        self._keeper = keeper
-        self._bare = bare
-        self.__name__ = "load"
-
-    def __call__(self, batch: Any) -> Iterator[Any]:
-        meet = None if self._keeper is None else self._meet
-        for packed in batch.column("task").to_pylist():
-            task: Task = pickle.loads(packed)  # noqa: S301  from the driver of this very run
-            for parcel in parcels(task, self._settings, self._rows, meet):
-                yield _packed(_done(parcel, parcel.items) if self._bare else parcel)
-
-    def _meet(self, *args: Any) -> bytes:
-        answer: bytes = _get(self._keeper.meet.remote(*args))
-        return answer
-
-
-class _Embed:
-    """The second step: an actor that holds the model; it embeds parcels and writes them as fragments."""
-
-    def __init__(self, settings: Settings, contract: Json, table: tuple[str, str] | None, threads: int) -> None:
-        self._settings = settings
-        self._contract = contract
-        self._place = table
-        self._threads = threads
-        self._embedder: Any = None
-        self._table: Any = None
-
-    def __call__(self, batch: Any) -> Iterator[Any]:
-        for packed in batch.column(_DONE).to_pylist():
-            parcel: Parcel = pickle.loads(packed)  # noqa: S301  from a worker of this very run
-            try:
-                yield _packed(self._embedded(parcel))
-            except RagcliError as error:
-                done = _done(parcel, [])
-                done.failure = Failure.of(error)
-                yield _packed(done)
-
-    def _embedded(self, parcel: Parcel) -> Done:
-        from ragcli.embedding import embed
-
-        done = _done(parcel, [])
-        if not parcel.items:
-            return done
-        reports = new_events()
-        report = reports["embed"]
-        made = embed(parcel.items, self._opened(), headings=self._settings.headings, report=report)
-        if self._place is None:
-            done.records = list(made)
-            report.count("chunks_in", len(parcel.items))
-            report.count("chunks_written", len(done.records))
-        else:
-            self._write(done, list(made), parcel.codes, report)
-        if (events := report.take()) is not None:
-            done.events.append(events)
-        return done
-
-    def _write(self, done: Done, vectors: list[Any], codes: bytes, report: Report) -> None:
-        from ragcli.engines.committing import Written, write_fragment
-        from ragcli.indexing.writer import rows_of
-        from ragcli.store import Table
-
-        if self._table is None:
-            assert self._place is not None
-            self._table = Table.open(*self._place)
-        dataset = self._table.dataset
-        dimension = self._table.dimension
-        for vector in vectors:
-            if len(vector.vector) != dimension:
-                raise ModelError(
-                    f"the vector of chunk {vector.id} has {len(vector.vector)} components,"
-                    f" and the table {self._table.name!r} holds vectors of {dimension}."
-                )
-        for code in (NEW, CHANGED, LATER):
-            some = {vector.id: vector for vector, its in zip(vectors, codes, strict=True) if its == code}
-            twice = codes.count(code) - len(some)
-            if twice:  # the same place with other metadata: the later one stays, as in a table
-                report.count("chunks_repeated", twice)
-            if some:
-                fragments = write_fragment(rows_of(list(some.values()), dataset.schema), dataset.uri)
-                (fragment,) = fragments
-                done.written[code] = Written(fragment, list(some))
-
-    def _opened(self) -> Any:
-        """Open the model, once; it must be the one that the driver knows."""
-        if self._embedder is None:
-            from ragcli.embedding import open_embedder
-
-            made = open_embedder(
-                self._settings.model, device=self._settings.device, contract=self._contract, threads=self._threads
-            )
-            if made.contract != self._contract:
-                raise ModelError(
-                    f"the embedding model {made.contract.get('id')} on {os.uname().nodename} (ragcli {__version__}) is"
-                    f" not the one of the machine that began the run: hash {str(made.contract.get('hash'))[:12]} there,"
-                    f" {str(self._contract.get('hash'))[:12]} here.",
-                    hint="Bring the same model to all machines, as with ragcli download.",
-                )
-            self._embedder = made
-        return self._embedder
-
-
-def _done(parcel: Parcel, records: list[Any]) -> Done:
-    return Done(
-        parcel.task, parcel.part, parcel.last, parcel.before, parcel.after, list(parcel.events), parcel.failure,
-        records=records,
-    )  # fmt: skip
-
-
-def _packed(value: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.table({_DONE: pa.array([pickle.dumps(value, 5)], pa.large_binary())})
-
-
-def _guarded(call: Callable[..., Any], *args: Any) -> Any:
-    """Call; return the `Failure` where an error of ragcli's own comes, which Ray would wrap in a traceback."""
-    try:
-        return call(*args)
-    except RagcliError as error:
-        return Failure.of(error)
-
-
-def _get(reference: Any) -> Any:
-    """Return what an actor answers.
-
-    Raises:
-        RagcliError: what it failed with, or that it is gone.
-    """
-    ray = import_ray()
-    try:
-        answer = ray.get(reference)
-    except ray.exceptions.RayActorError as error:
-        raise RagcliError(
-            "the worker that keeps count of the chunks is gone, and with it the run; what was committed is in the"
-            " table.",
-            hint="Run it again: it goes on from there.",
-        ) from error
-    if isinstance(answer, Failure):
-        raise answer.error()
-    return answer
 
 
 def _lost(error: Exception) -> RagcliError:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ragcli.pipeline.plan import Loading, Splitting
 from ragcli.records import Chunk, Document, Json, Record
@@ -118,7 +118,10 @@ def records_of(task: Task, settings: Settings, reports: dict[str, Events]) -> It
         return
     cut = _Splitter(settings, reports["split"])
     for is_document, group in groupby(found, key=lambda record: isinstance(record, Document)):
-        yield from cut(group) if is_document else group  # type: ignore[arg-type]
+        if is_document:
+            yield from cut(cast("Iterable[Document]", group))
+        else:
+            yield from group
 
 
 def _loaded(task: Files, settings: Settings, reports: dict[str, Events]) -> Iterator[Document]:
