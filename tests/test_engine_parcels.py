@@ -111,6 +111,7 @@ def test_parcels_are_cut_in_the_same_places_again() -> None:
     ]
     assert [parcel.after for parcel in once[:-1]] == [parcel.before for parcel in once[1:]]
     assert [parcel.part for parcel in once] == list(range(len(once))) and once[-1].last
+    assert [len(parcel.items) for parcel in once] == [100] * 9 + [99]
     assert sum(counts.get("chunks_in", 0) for parcel in once for _, counts, _ in parcel.events) == 1500
     assert answers[-1][2] and len(answers) == 2 * 3
 

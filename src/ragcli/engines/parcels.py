@@ -110,11 +110,9 @@ def parcels(task: Task, settings: Settings, rows: int, meet: Meet | None) -> Ite
     made = _Cutter(task.number, rows, meet, reports)
     try:
         for record in records_of(task, settings, reports):
-            if (full := made.add(record)) is not None:
-                yield full
-        for full in (made.look(end=True), made.parcel(last=True)):
-            if full is not None:
-                yield full
+            yield from made.add(record)
+        yield from made.look(end=True)
+        yield made.parcel(last=True)
     except RagcliError as error:
         yield made.parcel(last=True, failure=Failure.of(error))
 
@@ -138,29 +136,31 @@ class _Cutter:
         self._before = self._digest.digest()
         self._came = 0
 
-    def add(self, record: Record) -> Parcel | None:
-        """Take a record; return a parcel if one is full."""
+    def add(self, record: Record) -> list[Parcel]:
+        """Take a record; return the parcels that are full."""
         self._window.append(record)
         if len(self._window) < (WINDOW if self._meet is not None else 1):
-            return None
+            return []
         return self.look()
 
-    def look(self, *, end: bool = False) -> Parcel | None:
-        """Ask about the chunks that wait; return a parcel if one is full."""
+    def look(self, *, end: bool = False) -> list[Parcel]:
+        """Ask about the chunks that wait; return the parcels that are full."""
         window, self._window = self._window, []
         codes = self._asked(window, end) if self._meet is not None else bytes(len(window))
-        self._came += len(window)
+        full = []
         for record, code in zip(window, codes, strict=True):
+            self._came += 1
+            made = digest(record) if isinstance(record, Chunk) else ""
+            self._digest.update(f"{getattr(record, 'id', '')}\0{made}\0".encode("utf-8", "surrogatepass"))
             if code in (NEW, CHANGED, LATER):
                 self._items.append(record)
                 self._codes.append(code)
                 text = len(getattr(record, "text", ""))
                 each = READY_ROWS if isinstance(record, Vector) else self._rows
                 self._weight += max(1 / each, text / CHARACTERS)
-        if self._meet is None:
-            for record in window:
-                self._digest.update(str(getattr(record, "id", "")).encode("utf-8", "surrogatepass"))
-        return self.parcel() if self._weight >= 1 and not end else None
+                if self._weight >= 1 - 1e-9:
+                    full.append(self.parcel())
+        return full
 
     def _asked(self, window: list[Record], end: bool) -> bytes:
         keys: list[tuple[str, str]] = []
@@ -170,7 +170,6 @@ class _Cutter:
             assert isinstance(record, Chunk)
             self._ends.add(record)
             key = (record.id, digest(record))
-            self._digest.update(f"{key[0]}\0{key[1]}\0".encode("utf-8", "surrogatepass"))
             splitters.add(record.splitter)
             codes.append(NEW)
             if self._seen.add(hash(key)):
