@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ragcli.cli.clustering import LOCAL, AddressOption, EngineOption, RowsOption, WorkersOption, on_ray
 from ragcli.cli.light import import_lance_and_model
 from ragcli.cli.options import (
     DEFAULT_DB,
@@ -49,6 +50,18 @@ def embed(
     again: AgainOption = False,
     index: IndexOption = None,
     keep_versions: KeepVersionsOption = DEFAULT_KEEP_VERSIONS,
+    engine: EngineOption = LOCAL,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
+    rows: RowsOption = None,
+    records_in: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--records",
+            metavar="FILE",
+            help="With --engine ray, in place of stdin: records in this .jsonl or .parquet, a URI too; repeatable.",
+        ),
+    ] = None,
     report: ReportOption = None,
     skip_bad: SkipBadOption = False,
     quiet: QuietOption = False,
@@ -71,8 +84,9 @@ def embed(
         raise UsageError("--again needs a table.", hint="Name it with -t.")
     if index is not None and table is None:
         raise UsageError("--index needs a table.", hint="Name it with -t.")
+    clustered = on_ray(engine, workers=workers, rows=rows, records=records_in)
     counts = stage_report("embed", report)
-    stream = stdin("chunk records")
+    stream: Iterable[bytes] = () if records_in else stdin("chunk records")
     if not quiet:
         show_log()
     if table is not None:
@@ -91,7 +105,28 @@ def embed(
         return counts.counts["chunks_unchanged"] + counts.counts["chunks_repeated"]
 
     with Progress("embedding", quiet=quiet, passed=passed) as progress:
-        if table is None:
+        if clustered:
+            from ragcli.cli.clustering import filled, streamed
+            from ragcli.engines import Settings, line_tasks, record_tasks
+            from ragcli.indexing.stage import Embedding, settle
+
+            how = Embedding(index=index, keep=keep) if table is not None else Embedding()
+            told = Settings(model=model, device=device.value, headings=bool(headings), skip_bad=skip_bad)
+            tasks = record_tasks(records_in) if records_in else list(line_tasks(stream))
+            if table is None:
+                with output() as out:
+                    for vector in streamed(lambda _: tasks, told, counts, address, workers, rows):
+                        out.write(vector)
+            else:
+                gone = filled(
+                    tasks, told, db, table, counts, headings=headings, again=again, prune=prune or [],
+                    address=address, workers=workers, rows=rows, progress=progress.advance,
+                )  # fmt: skip
+                settle(db, table, how)
+                if not counts.counts["chunks_in"]:
+                    note(f"ragcli embed: no chunks came in; the table {table!r} was left as it is.")
+                say_pruned("embed", gone)
+        elif table is None:
             _to_stdout(chunks, model, device, bool(headings), counts, progress)
         else:
             from ragcli.indexing import Embedding, fill

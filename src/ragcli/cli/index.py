@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ragcli.cli.clustering import LOCAL, AddressOption, EngineOption, RowsOption, WorkersOption, on_ray
+from ragcli.cli.clustering import options as engine_options
 from ragcli.cli.embed import say_pruned, say_truncated, summary
 from ragcli.cli.light import import_lance, import_lance_and_model
 from ragcli.cli.options import (
@@ -114,9 +116,10 @@ def index(
     prune: Annotated[
         bool, typer.Option("--prune/--no-prune", help="Then remove chunks of files under the PATHs that are gone.")
     ] = False,
-    engine: Annotated[
-        str, typer.Option("--engine", metavar="NAME", envvar="RAGCLI_ENGINE", help="Where it runs: local.")
-    ] = "local",
+    engine: EngineOption = LOCAL,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
+    rows: RowsOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done, as a file that ragcli run takes, and stop.")
     ] = False,
@@ -133,13 +136,12 @@ def index(
     ragcli index docs/ -t kb --prune
     ragcli index docs/ -t kb --size 400 --dry-run > pipeline.toml && ragcli run pipeline.toml
     """
-    from ragcli.pipeline import Plan, Reports
-    from ragcli.pipeline.engines import check_engine, run
+    from ragcli.pipeline import Plan, Reports, run
 
     command, given = str(context.info_name), inputs or []
     if table is None:
         raise UsageError("no table was named.", hint="Name it with -t, as in -t kb.")
-    check_engine(engine)
+    on_ray(engine, workers=workers, rows=rows)
     how = loading(
         given,
         include=include,
@@ -198,7 +200,8 @@ def index(
         if not dry_run:
             reports = Reports(lambda stage: stage_report(stage, report, command=command))
             with _progress(reports, quiet) as progress:
-                done = run(plan, reports=reports, watch=progress, engine=engine)
+                told = engine_options(engine, address, workers, rows)
+                done = run(plan, reports=reports, watch=progress, engine=engine, options=told)
     if dry_run:
         _show(context, plan)
         return OK

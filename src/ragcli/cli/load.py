@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from ragcli.cli.clustering import LOCAL, AddressOption, EngineOption, on_ray, streamed
 from ragcli.cli.light import import_lance
 from ragcli.cli.options import (
     DEFAULT_DB,
@@ -82,6 +83,8 @@ def load(
     max_bytes: MaxBytesOption = None,
     max_memory: MaxMemoryOption = "4G",
     null: NullOption = False,
+    engine: EngineOption = LOCAL,
+    address: AddressOption = None,
     preview: Annotated[
         int | None, typer.Option("--preview", metavar="N", min=1, help="Show the first N characters of each document.")
     ] = None,
@@ -135,12 +138,19 @@ def load(
 
         people = preview is not None or as_table(format_)
         counts = stage_report("load", report, write_error, keep=people)
-        documents = how.documents(
-            paths(inputs, null),
-            new_to=None if new_to is None else _known(db, new_to),
-            outputs=[path for path in (errors, report) if path is not None],
-            report=counts,
-        )
+        known = None if new_to is None else _known(db, new_to)
+        outputs = [path for path in (errors, report) if path is not None]
+        if on_ray(engine):
+            from ragcli.engines import Settings, file_tasks
+
+            documents = streamed(
+                lambda slots: file_tasks(
+                    paths(inputs, null), how, counts, slots=slots, new_to=known, outputs=outputs
+                ),
+                Settings(loading=how, mark=new_to is not None, until="load"), counts, address,
+            )  # fmt: skip
+        else:
+            documents = how.documents(paths(inputs, null), new_to=known, outputs=outputs, report=counts)
         delivered = 0
         with output() as out:
             if people:

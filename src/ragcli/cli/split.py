@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import typer
 
+from ragcli.cli.clustering import LOCAL, AddressOption, EngineOption, on_ray, streamed
 from ragcli.cli.options import (
     FormatOption,
     ModelOption,
@@ -36,6 +37,8 @@ def split(
     model: ModelOption = None,
     splitter: SplitterOption = None,
     splitter_options: SplitterOptionsOption = None,
+    engine: EngineOption = LOCAL,
+    address: AddressOption = None,
     report: ReportOption = None,
     skip_bad: SkipBadOption = False,
     format_: FormatOption = None,
@@ -56,10 +59,19 @@ def split(
     people = as_table(format_)
     with ExitStack() as stack:
         kept = STDOUT if splitter is None or people else stack.enter_context(kept_stdout())
-        how = splitting(context, size, overlap, unit, model, splitter, splitter_options, _OWN).arguments()
+        cut = splitting(context, size, overlap, unit, model, splitter, splitter_options, _OWN)
+        how = cut.arguments()
         counts = stage_report("split", report)
-        documents = records(stdin("document records"), Document, on_bad=on_bad(counts, skip_bad))
-        chunks = split_documents(documents, **how, report=counts)
+        stream = stdin("document records")
+        if on_ray(engine):
+            from ragcli.engines import Settings, line_tasks
+
+            split_documents((), **how)  # settings that make no sense are said before the cluster starts
+            told = Settings(until="split", skip_bad=skip_bad).cutting(cut)
+            chunks = streamed(lambda _: line_tasks(stream, rows=64), told, counts, address)
+        else:
+            documents = records(stream, Document, on_bad=on_bad(counts, skip_bad))
+            chunks = split_documents(documents, **how, report=counts)
         with output(kept) as out:
             if people:
                 from ragcli.cli.display import show_chunks

@@ -46,7 +46,8 @@ class OnnxEmbedder:
         ModelError: the graph or the tokenizer is missing or damaged.
     """
 
-    def __init__(self, model: ModelFolder, profile: Profile, graph: Path) -> None:
+    def __init__(self, model: ModelFolder, profile: Profile, graph: Path, threads: int | None = None) -> None:
+        self._threads = threads or cores()
         self._profile = profile
         self._model = model
         failed: list[Exception] = []
@@ -101,7 +102,7 @@ class OnnxEmbedder:
             run(0)
         else:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(max_workers=cores())
+                self._pool = ThreadPoolExecutor(max_workers=self._threads)
             # The longest first: no idle tail.
             list(self._pool.map(run, sorted(range(len(texts)), key=lambda at: -len(texts[at]))))
         if on_truncated is not None:

@@ -47,13 +47,16 @@ def prepare(model: str | None = None, *, device: str = "auto") -> None:
     atexit.register(thread.join, _LAST)
 
 
-def open_embedder(model: str | None = None, *, device: str = "auto", contract: Json | None = None) -> Embedder:
+def open_embedder(
+    model: str | None = None, *, device: str = "auto", contract: Json | None = None, threads: int | None = None
+) -> Embedder:
     """Open an embedding model.
 
     Args:
         model: None for the built-in one, a hub's name, a folder, or ``openai:NAME``.
         contract: what a table says of its model; saves asking an endpoint for the dimension.
         device: auto, cpu, cuda or mps. With a GPU, torch; else ONNX Runtime where the folder has a graph.
+        threads: how many ONNX Runtime embeds with; None: one a core. Torch obeys OMP_NUM_THREADS.
 
     Raises:
         ModelError: the model is not here or cannot be loaded.
@@ -66,13 +69,13 @@ def open_embedder(model: str | None = None, *, device: str = "auto", contract: J
         return OpenAIEmbedder(model[len(_OPENAI) :], known)
     made = _prepared.pop((model, device), None)
     if made is None:
-        return _open(model, device)
+        return _open(model, device, threads)
     while not made.done():
         wait([made], _LOOK)  # a Ctrl-C that comes just before a wait does not end it
     return made.result()
 
 
-def _open(model: str | None, device: str) -> Embedder:
+def _open(model: str | None, device: str, threads: int | None = None) -> Embedder:
     from ragcli.embedding.onnx import OnnxEmbedder, graph_of
     from ragcli.embedding.profile import profile
 
@@ -80,10 +83,28 @@ def _open(model: str | None, device: str) -> Embedder:
     how = profile(folder)
     graph = graph_of(folder.path)
     if graph is not None and (device == "cpu" or (device == "auto" and not _gpu())):
-        return OnnxEmbedder(folder, how, graph)
+        return OnnxEmbedder(folder, how, graph, threads)
     from ragcli.embedding.torch import TorchEmbedder
 
     return TorchEmbedder(folder, how, device)
+
+
+def model_contract(model: str | None = None, *, contract: Json | None = None) -> Json:
+    """Return what a table keeps of a model, without loading its weights.
+
+    Args:
+        model: as for `open_embedder`.
+        contract: what a table says of its model.
+
+    Raises:
+        ModelError: the model is not here.
+    """
+    if model is not None and model.startswith(_OPENAI):
+        return open_embedder(model, contract=contract).contract
+    from ragcli.embedding.profile import profile
+
+    folder = resolve(model)
+    return profile(folder).contract(folder)
 
 
 def _gpu() -> bool:

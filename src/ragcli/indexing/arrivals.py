@@ -70,6 +70,12 @@ class Known:
         self._arrived[place] = True
         return int(self._digests[place]) == hash(chunk_digest)
 
+    def has(self, chunk_id: str) -> bool:
+        """Whether the table held a chunk of this id, with whatever content."""
+        key = hash(chunk_id)
+        place = int(np.searchsorted(self._ids, key))
+        return place < len(self._ids) and int(self._ids[place]) == key
+
     def stale(self, sources: np.ndarray[Any, Any]) -> set[tuple[int, int]]:
         """Return the hashes of id and digest of the rows of these sources (n,) that have not come again."""
         rows = np.flatnonzero(np.isin(self._sources, sources) & ~self._arrived)
@@ -95,15 +101,18 @@ class Arrived:
 
     def close(self) -> None:
         """Note the end of the document that is coming in."""
-        source = self._now[0]
         if self._now == ("", ""):
             return
-        if self._ended:
+        self.note(*self._now, self._ended)
+        self._now, self._ended = ("", ""), True
+
+    def note(self, source: str, document: str, ended: bool) -> None:
+        """Note a document, and whether it came in to its end."""
+        if ended:
             self._whole.add(hash(source))
             self._files.add(hash(source.rpartition("#")[0]))
         else:
             self._cut[hash(source)] = source
-        self._now, self._ended = ("", ""), True
 
     @property
     def cut(self) -> list[str]:

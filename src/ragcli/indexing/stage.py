@@ -75,10 +75,8 @@ def fill(
     """
     embedding, report = embedding or Embedding(), report or Report("embed")
     arrived = _write(iter(chunks), db, name, embedding, model_first, report, progress, more)
-    if arrived is None and embedding.index is not None and Table.exists(db, name):
-        opened = Table.open(db, name)
-        opened.keep_index_wish(embedding.index)
-        maintain(opened, keep=embedding.keep)
+    if arrived is None and embedding.index is not None:
+        settle(db, name, embedding)
     gone: list[str] = []
     if prune:
         opened = Table.open(db, name)
@@ -87,6 +85,15 @@ def fill(
         report.count("chunks_pruned", before - len(opened))
         maintain(opened, keep=embedding.keep)
     return Filled(any=arrived is not None, pruned=gone)
+
+
+def settle(db: str, name: str, embedding: Embedding) -> None:
+    """Do what was asked of a table's index and versions, where it is there and no writer has done it."""
+    if Table.exists(db, name):
+        opened = Table.open(db, name)
+        if embedding.index is not None:
+            opened.keep_index_wish(embedding.index)
+        maintain(opened, keep=embedding.keep)
 
 
 def _write(

@@ -29,6 +29,7 @@ from ragcli.store.upkeep import DEFAULT_KEEP, Keep, maintain
 BATCH_ROWS = 8192
 BATCH_CHARACTERS = 8_000_000
 BATCH_SECONDS = 20.0
+CUT = "its document came in without its end, so that nothing the table has of it was removed"
 
 
 class Writer:
@@ -112,7 +113,7 @@ class Writer:
     def _begin(self) -> None:
         """Commit what has been added, while further chunks are made; one commit is under way at a time."""
         if self._batch:
-            rows, count = self._rows(list(self._batch.values())), len(self._batch)
+            rows, count = rows_of(list(self._batch.values()), self._schema, self._digests), len(self._batch)
             self._batch.clear()
             self._characters = 0
             self._wait()
@@ -132,37 +133,54 @@ class Writer:
         builder.conflict_retries(RETRIES).execute(rows)
         self.table.refresh()
 
-    def _rows(self, vectors: Sequence[Vector]) -> pa.Table:
-        made = self._schema
-        flat = np.asarray([vector.vector for vector in vectors], dtype=np.float32)
-        columns: dict[str, Any] = {name: [getattr(vector, name) for vector in vectors] for name in CHUNK_COLUMNS}
-        columns["metadata"] = [_json(vector.metadata) for vector in vectors]
-        columns["extra"] = [_json(vector.extra) if vector.extra else None for vector in vectors]
-        columns["search_text"] = [search_text(vector) for vector in vectors]
-        columns["digest"] = [self._digests.pop(vector.id, None) or digest(vector) for vector in vectors]
-        columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), self._dimension)
-        return pa.table({name: pa.array(columns[name], made.field(name).type) for name in made.names}, schema=made)
-
     def _remove_stale(self) -> None:
         for source in self.arrived.cut:
-            reason = "its document came in without its end, so that nothing the table has of it was removed"
-            self.report.lose("warning", source, reason)
-        stale = self._known.stale(self.arrived.whole())
-        if not stale:
-            return
-        gone: list[str] = []
-        with lance_errors(f"cannot read the table {self.table.name!r}"):
-            for batch in self.table.dataset.to_batches(columns=["id", "digest"], batch_size=65_536):
-                for name, made in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    if (hash(name), hash(made or "")) in stale:
-                        gone.append(name)
-        self.report.count("chunks_replaced", delete_all(self.table, "id", gone))
+            self.report.lose("warning", source, CUT)
+        self.report.count("chunks_replaced", remove_stale(self.table, self._known, self.arrived))
 
     def finish(self) -> None:
         """Commit the rest, remove what was replaced, and bring the indexes up to date."""
         self.flush()
         self._remove_stale()
         maintain(self.table, keep=self._keep)
+
+
+def rows_of(vectors: Sequence[Vector], schema: pa.Schema, digests: dict[str, str] | None = None) -> pa.Table:
+    """Return vectors as rows of a table that has this schema.
+
+    Args:
+        vectors: the rows.
+        schema: the table's.
+        digests: those that are known already, by id; what is used is taken out.
+    """
+    known = {} if digests is None else digests
+    flat = np.asarray([vector.vector for vector in vectors], dtype=np.float32)
+    columns: dict[str, Any] = {name: [getattr(vector, name) for vector in vectors] for name in CHUNK_COLUMNS}
+    columns["metadata"] = [_json(vector.metadata) for vector in vectors]
+    columns["extra"] = [_json(vector.extra) if vector.extra else None for vector in vectors]
+    columns["search_text"] = [search_text(vector) for vector in vectors]
+    columns["digest"] = [known.pop(vector.id, None) or digest(vector) for vector in vectors]
+    size = schema.field("vector").type.list_size
+    columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), size)
+    return pa.table({name: pa.array(columns[name], schema.field(name).type) for name in schema.names}, schema=schema)
+
+
+def remove_stale(table: Table, known: Known, arrived: Arrived) -> int:
+    """Remove what the sources that came in to their end had before and have no more; return how many rows.
+
+    Raises:
+        TableError: the table cannot be read or written.
+    """
+    stale = known.stale(arrived.whole())
+    if not stale:
+        return 0
+    gone: list[str] = []
+    with lance_errors(f"cannot read the table {table.name!r}"):
+        for batch in table.dataset.to_batches(columns=["id", "digest"], batch_size=65_536):
+            for name, made in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                if (hash(name), hash(made or "")) in stale:
+                    gone.append(name)
+    return delete_all(table, "id", gone)
 
 
 def _json(value: object) -> str:

@@ -55,7 +55,7 @@ class Limits:
 
 
 def load(
-    inputs: Iterable[str | Path],
+    inputs: Iterable[str | Path | Found],
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -86,7 +86,8 @@ def load(
     whole folders counted once).
 
     Args:
-        inputs: paths and addresses; a document's source is the path as given, without redundant ``./``.
+        inputs: paths and addresses; a document's source is the path as given, without redundant ``./``. A `Found` is a
+            file that `ragcli.loading.discovery.Discovery` found elsewhere, whose rules are not asked again.
         include: globs as in .gitignore; with any, only files that match one.
         exclude: globs as in .gitignore of files and folders to leave out.
         gitignore: leave out what .gitignore files name.
@@ -116,7 +117,7 @@ def load(
         inputs = (inputs,)
     report = Report("load", _log) if report is None else report
     limits = limits or Limits()
-    if isinstance(inputs, Sequence) and not any(os.path.isdir(one) for one in inputs):  # noqa: PTH112
+    if isinstance(inputs, Sequence) and not any(isinstance(one, (str, Path)) and os.path.isdir(one) for one in inputs):  # noqa: PTH112
         # One file gets all threads of the OCR engine, not those of one process in many.
         limits = replace(limits, jobs=min(limits.jobs or _cores(), len(inputs) or 1) if limits.jobs != 0 else 0)
     discovery = Discovery(
@@ -183,7 +184,7 @@ class _Run:
     pool: Pool | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def documents(self, inputs: Iterable[str | Path]) -> Iterator[Document]:
+    def documents(self, inputs: Iterable[str | Path | Found]) -> Iterator[Document]:
         ahead: queue.Queue[_Ahead] = queue.Queue(_WINDOW)
         threading.Thread(target=self._look_ahead, args=(inputs, ahead), daemon=True).start()
         try:
@@ -203,7 +204,7 @@ class _Run:
             if self.pool is not None:
                 self.pool.close()
 
-    def _look_ahead(self, inputs: Iterable[str | Path], ahead: queue.Queue[_Ahead]) -> None:
+    def _look_ahead(self, inputs: Iterable[str | Path | Found], ahead: queue.Queue[_Ahead]) -> None:
         try:
             for item in self._items(inputs):
                 self._put(ahead, item)
@@ -224,10 +225,13 @@ class _Run:
             except queue.Full:
                 continue
 
-    def _items(self, inputs: Iterable[str | Path]) -> Iterator[_Lost | _Here | Ticket]:
+    def _items(self, inputs: Iterable[str | Path | Found]) -> Iterator[_Lost | _Here | Ticket]:
         addresses: set[str] = set()
-        given: str | Path | None = None
+        given: str | Path | Found | None = None
         for given in inputs:
+            if isinstance(given, Found):
+                yield self._file(given)
+                continue
             if isinstance(given, str) and _URL.match(given):
                 if given not in addresses:
                     addresses.add(given)

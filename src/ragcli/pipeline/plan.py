@@ -15,6 +15,7 @@ from ragcli.report import Report
 if TYPE_CHECKING:
     from ragcli.indexing import Embedding, Filled
     from ragcli.loading import Limits
+    from ragcli.loading.discovery import Found
     from ragcli.loading.reader import Reader
     from ragcli.loading.source import Options
     from ragcli.records import Document
@@ -43,7 +44,7 @@ class Loading:
 
     def documents(
         self,
-        inputs: Iterable[str | Path],
+        inputs: Iterable[str | Path | Found],
         *,
         new_to: Callable[[str, str, Options], bool] | None = None,
         outputs: Sequence[Path] = (),
