@@ -31,12 +31,13 @@ class Fault:
 
 
 class Proxy:
-    """The proxy, in threads of this process: ``url``, ``requests`` [(method, path)], ``fault``."""
+    """The proxy, in threads of this process: ``url``, ``requests`` [(method, path)], ``faults``, ``lost``."""
 
     def __init__(self, port: int) -> None:
         self.upstream = port
         self.requests: list[tuple[str, str]] = []
         self.faults = 0
+        self.lost = 0  # conditional writes that another had come before
         self._fault: Fault | None = None
         self._lock = threading.Lock()
         self.conditional = threading.Lock()
@@ -53,7 +54,7 @@ class Proxy:
     def fault(self, fault: Fault | None) -> None:
         """From now on do this; None: pass all on. What was counted is forgotten."""
         with self._lock:
-            self._fault, self.faults = fault, 0
+            self._fault, self.faults, self.lost = fault, 0, 0
             self.requests = []
 
     def take(self, method: str, path: str) -> Fault | None:
@@ -116,6 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("If-None-Match"):
             with self.owner.conditional:
                 status, headers, content = self._ask(body)
+                self.owner.lost += status == 412
         else:
             status, headers, content = self._ask(body)
         length = next((value for name, value in headers if name.lower() == "content-length"), None)

@@ -4,93 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import RAGCLI, ROOT, environment, jsonl, lines, run
-from faulty_proxy import Fault, Proxy
+from conftest import ROOT, jsonl, lines, run
+from faulty_proxy import Fault
+from object_store import KEYS, SECRET, Store, is_commit, is_content, said, serving, vectors
 from ragcli.errors import UsageError
 from ragcli.store import remote
 
-SECRET = "wJalrXUtnFEMI-never-shown"
 QUESTION = "保修期多久？"
 CASE = {"question": QUESTION, "answers": ["十二个月"]}
-KEYS = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1"}
-
-
-class Store:
-    """The server, the proxy before it, and ragcli told to use that."""
-
-    def __init__(self, port: int) -> None:
-        self.proxy = Proxy(port)
-        self.db = "s3://docs/库/kb"
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/docs", method="PUT")
-        urllib.request.urlopen(request).close()
-
-    def environment(self, **more: str) -> dict[str, str]:
-        kept = {key: value for key, value in environment().items() if not key.startswith("AWS_")}
-        return {**kept, **KEYS, "AWS_ENDPOINT_URL": self.proxy.url, "OMP_NUM_THREADS": "1", **more}
-
-    def run(self, *args: str | Path, stdin: bytes = b"", cwd: Path = ROOT, without: tuple[str, ...] = (), **more: str):
-        made = {key: value for key, value in self.environment(**more).items() if key not in without}
-        command = [RAGCLI, *map(str, args)]
-        return subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, timeout=250, env=made)
-
-    def embed(self, db: str, rows: bytes, table: str = "kb") -> subprocess.Popen[bytes]:
-        """Start an embed that has got all of its rows."""
-        command = [RAGCLI, "embed", "-d", db, "-t", table]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment())
-        try:
-            process.stdin.write(rows)
-            process.stdin.close()
-        except BrokenPipeError:
-            pass
-        process.stdin = None
-        return process
-
-    def contents(self, db: str, table: str = "kb") -> list[tuple[str, str]]:
-        """What the table holds, read by another program: lancedb's own way of opening it."""
-        code = (
-            "import json, sys, lance\n"
-            "rows = lance.dataset(sys.argv[1]).to_table(columns=['id', 'text', 'vector']).to_pylist()\n"
-            "print(json.dumps(sorted([row['id'], row['text'], sum(row['vector'])] for row in rows)))"
-        )
-        made = self.environment(AWS_ALLOW_HTTP="true")
-        done = subprocess.run([sys.executable, "-c", code, f"{db}/{table}.lance"], capture_output=True, env=made)
-        assert done.returncode == 0, done.stderr.decode()
-        return [tuple(row) for row in json.loads(done.stdout)]
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a moto server, a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("s3") / "server.log"
-    with log.open("wb") as out:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        process = subprocess.Popen(command, stdout=out, stderr=out)
-    try:
-        for _ in range(300):
-            assert process.poll() is None, f"pip install -e '.[dev]': {log.read_text()[-600:]}"
-            with socket.socket() as tried:
-                if tried.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
+    """The port of an S3 server."""
+    with serving(tmp_path_factory.mktemp("s3") / "server.log") as port:
         yield port
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture(scope="session")
@@ -121,37 +57,6 @@ def template() -> dict:
     done = run("embed", stdin=jsonl(one))
     assert done.returncode == 0, done.stderr.decode()
     return lines(done.stdout)[0]
-
-
-def vectors(template: dict, numbers: range, source: str) -> bytes:
-    """Vector records with these numbers, each with text and vector of its own."""
-    out = []
-    for number in numbers:
-        rng = random.Random(number)
-        made = [round(rng.gauss(0, 1), 3) for _ in template["vector"]]
-        text = f"第{number}条 保修 row {number}"
-        place = {"start": number * 100, "end": number * 100 + len(text), "source": source, "document_id": source}
-        out.append({**template, "id": f"row-{number:05}", "text": text, "vector": made, **place})
-    return jsonl(*out)
-
-
-def _is_commit(method: str, path: str) -> bool:
-    return method == "PUT" and "_versions" in path
-
-
-def _is_content(method: str, path: str) -> bool:
-    return "/data/" in path or "/_indices/" in path
-
-
-def said(done: subprocess.CompletedProcess[bytes], code: int = 1) -> str:
-    """What a command said that failed: a sentence and a hint, no traceback and nothing secret."""
-    text = done.stderr.decode()
-    assert done.returncode == code, text
-    assert "Traceback" not in text
-    assert SECRET not in text and "AKIATEST" not in text and ".rs:" not in text and "<Error>" not in text
-    assert len(text.strip().splitlines()) == 2, text
-    assert "\n  hint: " in text
-    return text
 
 
 # ---------------------------------------------------------------- the same as on disk
@@ -274,7 +179,7 @@ def test_a_write_that_is_refused_says_what_the_key_needs(store: Store) -> None:
 
 
 def test_a_store_without_conditional_writes_is_refused(store: Store) -> None:
-    store.proxy.fault(Fault(status=501, code="NotImplemented", only=_is_commit))
+    store.proxy.fault(Fault(status=501, code="NotImplemented", only=is_commit))
     row = {"type": "chunk", "id": "x", "document_id": "d", "source": "a", "text": "保修", "start": 0, "end": 2}
     more = {"OBJECT_STORE_CLIENT_MAX_RETRIES": "1"}
     text = said(store.run("embed", "-d", "s3://docs/old", "-t", "kb", stdin=jsonl(row), **more))
@@ -317,7 +222,7 @@ def test_a_store_that_goes_on_failing_ends_in_a_sentence(store: Store, status: i
     text = said(store.run("query", "-d", store.db, "-t", "kb", "x", **more))
     assert f"goes on answering {status} " in text and f"({code})" in text
     assert "OBJECT_STORE_CLIENT_MAX_RETRIES" in text and store.proxy.faults > 2
-    store.proxy.fault(Fault(status=status, code=code, only=_is_content))
+    store.proxy.fault(Fault(status=status, code=code, only=is_content))
     text = said(store.run("query", "-d", store.db, "-t", "kb", "x", **more))
     assert "the store at http" in text and f"goes on answering {status} " in text
 
@@ -380,6 +285,7 @@ def test_two_writers_at_once_lose_nothing_and_a_reader_sees_no_error(store: Stor
         vectors(template, range(1000, 2000), "a.txt") + shared,
         vectors(template, range(3000, 4000), "b.txt") + shared,
     ]
+    store.proxy.fault(Fault(delay=0.2, only=is_commit))  # so that they meet
     writers = [store.embed(db, part) for part in parts]
     read = 0
     while read < 3 or any(writer.poll() is None for writer in writers):
@@ -391,6 +297,7 @@ def test_two_writers_at_once_lose_nothing_and_a_reader_sees_no_error(store: Stor
         with writer:
             errors = writer.stderr.read()
             assert writer.wait(60) == 0, errors
+    assert store.proxy.lost
     wanted = [*range(20), *range(1000, 2000), *range(3000, 4000), *range(5000, 5400)]
     assert [row[0] for row in store.contents(db)] == [f"row-{number:05}" for number in wanted]
 

@@ -202,7 +202,7 @@ def explain(text: str, what: str = "") -> Said | None:
         )
     if "builder error" in text:
         return Said(f"plain http is switched off, and the endpoint{at} is one", "Set AWS_ALLOW_HTTP=true.")
-    if re.search(r"error sending request|dns error|connect|timed out|connection|send http request", text):
+    if re.search(r"error sending request|dns error|connect|timed out|send http request|WrappedSdkError", text):
         return Said(
             f"the store{at} cannot be reached, or does not answer in time",
             f"Check {endpoint} and the network. To wait longer: TIMEOUT (30s) and CONNECT_TIMEOUT (5s), for a request.",
@@ -273,6 +273,8 @@ def _kind_of_error(text: str) -> str | None:
     if re.search(r"\bOSS\b|service: oss", text):
         return "oss"
     if re.search(r"\bS3\b|\bAWS\b", text):
+        return "s3"
+    if "WrappedSdkError" in text:  # DynamoDB, of s3+ddb://
         return "s3"
     return "other" if re.search(r"Error performing [A-Z]+ |necessary privileges|service: \w+, path", text) else None
 
