@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -310,7 +308,7 @@ def _killed(store: Store, template: dict, db: str, at: int) -> None:
     with process:
         while sum(method == "PUT" for method, _ in store.proxy.requests) < at and process.poll() is None:
             time.sleep(0.002)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()  # -9
         process.wait(20)
     seen = store.run("query", "-d", db, "-t", "kb", "--mode", "text", QUESTION)
     assert seen.returncode == 0 or "there is no table" in said(seen)
