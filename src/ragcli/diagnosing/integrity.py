@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lance
-
 from ragcli.diagnosing import integrity_documents as documents
 from ragcli.diagnosing import integrity_index as index
 from ragcli.diagnosing import integrity_model as models
@@ -19,7 +17,7 @@ from ragcli.diagnosing.integrity_commands import Commands
 from ragcli.diagnosing.integrity_rows import COLUMNS, Rows, read, short
 from ragcli.errors import MissingExtraError, RagcliError, TableError, UsageError
 from ragcli.records import Check, Json
-from ragcli.store import FORMAT, Table, is_remote, table_uri
+from ragcli.store import FORMAT, Table, is_remote, open_dataset, table_uri
 
 if TYPE_CHECKING:
     from ragcli.embedding import Embedder
@@ -62,7 +60,7 @@ def _open(db: str, name: str) -> Table | TableError:
     """Open a table that may be another program's or damaged; return what is wrong where it cannot be opened."""
     uri = table_uri(db, name)
     try:
-        return Table(db, name, lance.dataset(uri))
+        return Table(db, name, open_dataset(db, name))
     except (ValueError, OSError, RuntimeError):
         try:
             return Table.open(db, name)  # says which tables there are

@@ -23,7 +23,7 @@ from ragcli.loading.reading import how
 from ragcli.loading.source import Options, Source
 from ragcli.records import Json
 from ragcli.report import Report
-from ragcli.store import Table, is_remote
+from ragcli.store import Table, is_remote, table_uri
 
 _MOST_BYTES = 256 << 20  # of files that are loaded again
 _WALKED = 50_000  # files that are looked at for what moved
@@ -92,7 +92,7 @@ def _written(table: Table) -> float | None:
     """Return when the table's last data file was written; None where that cannot be known."""
     if is_remote(table.db):
         return None
-    folder = Path(table.db, f"{table.name}.lance", "data")
+    folder = Path(table_uri(table.db, table.name), "data")
     times = []
     for fragment in table.dataset.get_fragments():
         for one in fragment.data_files():

@@ -22,7 +22,7 @@ from ragcli.diagnosing.integrity_garbled import garbled
 from ragcli.embedding.stage import passage_text
 from ragcli.indexing import digest
 from ragcli.records import FILE_STATE, Chunk, Json
-from ragcli.store import CHUNK_COLUMNS, Table, chunk_of, is_remote
+from ragcli.store import CHUNK_COLUMNS, Table, chunk_of, is_remote, table_uri
 
 COLUMNS = [*CHUNK_COLUMNS, "digest", "vector"]
 SHOWN = 3
@@ -135,7 +135,7 @@ def _damaged(table: Table, fragment: Any) -> list[str]:
     names = [f"data/{one.path}" for one in fragment.data_files()]
     if is_remote(table.db):
         return names
-    folder = Path(table.db, f"{table.name}.lance", "data")
+    folder = Path(table_uri(table.db, table.name), "data")
     wrong = []
     for one in fragment.data_files():
         try:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ragcli.lazy import lazy
 
 if TYPE_CHECKING:
-    from ragcli.store.places import is_remote, lance_errors, table_names, table_uri
+    from ragcli.store.places import lance_errors, open_dataset, table_names, table_uri
+    from ragcli.store.remote import is_remote
     from ragcli.store.schema import CHUNK_COLUMNS, CONTRACT_KEY, FORMAT, chunk_of
     from ragcli.store.table import TEXT_INDEX, Found, Table, of_rows
 
@@ -22,8 +23,9 @@ _HOMES = {
     "TEXT_INDEX": "ragcli.store.table",
     "Table": "ragcli.store.table",
     "chunk_of": "ragcli.store.schema",
-    "is_remote": "ragcli.store.places",
+    "is_remote": "ragcli.store.remote",
     "lance_errors": "ragcli.store.places",
+    "open_dataset": "ragcli.store.places",
     "of_rows": "ragcli.store.table",
     "table_names": "ragcli.store.places",
     "table_uri": "ragcli.store.places",
@@ -40,6 +42,7 @@ __all__ = [
     "is_remote",
     "lance_errors",
     "of_rows",
+    "open_dataset",
     "table_names",
     "table_uri",
 ]

@@ -7,7 +7,8 @@ from typing import Any
 
 from ragcli.records import Json
 from ragcli.store import vector_indexes
-from ragcli.store.places import is_remote, lance_errors, table_names
+from ragcli.store.places import lance_errors, table_names
+from ragcli.store.remote import is_remote
 from ragcli.store.table import Table
 
 

@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from ragcli.errors import TableError, UsageError
+from ragcli.store import remote
+from ragcli.store.remote import is_remote
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -31,44 +34,62 @@ def lance_errors(what: str) -> Iterator[None]:
             raise TableError(
                 f"{what}: a file stands where a folder should be.", hint="Choose another with -d."
             ) from error
-        # Lance appends the place in its own source to every message.
-        short = re.split(r", /\S+\.rs:\d+", text, maxsplit=1)[0].strip().splitlines()[0]
-        raise TableError(f"{what}: {short}.") from error
+        said = remote.explain(text, what)
+        if said is not None:
+            raise TableError(f"{remote.clean(what)}: {said.sentence}.", hint=said.hint) from error
+        raise TableError(f"{remote.clean(what)}: {remote.short(text)}.") from error
 
 
 def table_uri(db: str, name: str) -> str:
     """Return where the table lies.
 
     Raises:
-        UsageError: the name cannot be a LanceDB table's.
+        UsageError: the name cannot be a LanceDB table's, or the database is an address of no store that Lance knows.
     """
     if not _NAME.fullmatch(name) or name.strip(".") == "":
         raise UsageError(
             f"{name!r} cannot be a table's name.", hint="Use letters, digits, '_', '-' and '.', as in -t handbook."
         )
-    return f"{db.rstrip('/')}/{name}.lance"
+    folder, mark, more = remote.place(db).partition("?")  # s3+ddb://bucket/path?ddbTableName=…
+    return f"{folder.rstrip('/')}/{name}.lance{mark}{more}"
 
 
-def is_remote(db: str) -> bool:
-    """Whether the database is on object storage rather than on disk."""
-    return "://" in db
+def open_dataset(db: str, name: str) -> Any:
+    """Open a table's Lance dataset, wherever it lies; Lance's own exceptions come through.
+
+    Raises:
+        UsageError: the name cannot be a table's, or the address is of no store.
+        TableError: the store is silent.
+    """
+    import lance
+
+    uri = table_uri(db, name)
+    return remote.answered(db, lambda: lance.dataset(uri, storage_options=remote.options(db)))
 
 
 def table_names(db: str) -> list[str]:
-    """Return the names of the tables in a database on disk, in order."""
-    folder = Path(db)
-    if is_remote(db) or not folder.is_dir():
+    """Return the names of the tables in a database, in order.
+
+    Raises:
+        TableError: the store cannot be asked.
+    """
+    if is_remote(db):
+        return remote.names(db)
+    folder = Path(remote.place(db))
+    if not folder.is_dir():
         return []
     return sorted(path.name[: -len(".lance")] for path in folder.iterdir() if path.name.endswith(".lance"))
 
 
 def missing(db: str, name: str) -> TableError:
     """Return the error that there is no such table; it names those there are."""
-    if not is_remote(db) and Path(db).exists() and not Path(db).is_dir():
+    folder = None if is_remote(db) else Path(remote.place(db))
+    if folder is not None and folder.exists() and not folder.is_dir():
         return TableError(f"{db} is a file, and a database is a folder of tables.", hint="Name the folder with -d.")
     names = table_names(db)
     there = f"there are: {', '.join(names)}" if names else "it holds no tables"
+    where = f" -d {remote.clean(db)}" if is_remote(db) else ""
     return TableError(
-        f"there is no table {name!r} in {db} ({there}).",
-        hint=f"Make it with: ragcli load docs/ | ragcli split | ragcli embed -t {name}",
+        f"there is no table {name!r} in {remote.clean(db)} ({there}).",
+        hint=f"Make it with: ragcli load docs/ | ragcli split | ragcli embed{where} -t {name}",
     )

@@ -23,8 +23,9 @@ from ragcli.errors import TableError, UsageError
 from ragcli.jsonl import dumps, loads
 from ragcli.lexical import TOKENIZER
 from ragcli.records import Json
-from ragcli.store import vector_indexes
-from ragcli.store.places import is_remote, lance_errors, missing, table_uri
+from ragcli.store import remote, vector_indexes
+from ragcli.store.places import lance_errors, missing, open_dataset, table_uri
+from ragcli.store.remote import is_remote
 from ragcli.store.schema import CHUNK_COLUMNS, CONTRACT_KEY, FORMAT, INDEX_KEY, REFUSAL_KEY, plain, schema
 from ragcli.where import metadata_paths, one_of, rewrite
 
@@ -60,14 +61,13 @@ class Table:
         uri = table_uri(db, name)
         if not is_remote(db) and not Path(uri).is_dir():
             raise missing(db, name)
-        try:
-            dataset = lance.dataset(uri)
-        except ValueError as error:
-            if "was not found" in str(error):
-                raise missing(db, name) from error
-            raise TableError(f"cannot open the table {name!r} in {db}: {error}") from error
-        except OSError as error:
-            raise TableError(f"cannot open the table {name!r} in {db}: {error}") from error
+        with lance_errors(f"cannot open the table {name!r} in {db}"):
+            try:
+                dataset = open_dataset(db, name)
+            except ValueError as error:
+                if "was not found" in str(error):
+                    raise missing(db, name) from error
+                raise
         table = cls(db, name, dataset)
         if table.contract.get("format", FORMAT) != FORMAT:
             raise TableError(
@@ -94,7 +94,7 @@ class Table:
         made = schema(int(contract["model"]["dimension"]), full)
         with lance_errors(f"cannot create the table {name!r} in {db}"):
             try:
-                lance.write_dataset(made.empty_table(), uri, mode="create")
+                lance.write_dataset(made.empty_table(), uri, mode="create", storage_options=remote.options(db))
             except OSError as error:
                 if "already exists" not in str(error):
                     raise
@@ -119,16 +119,16 @@ class Table:
 
     @classmethod
     def exists(cls, db: str, name: str) -> bool:
-        """Whether there is such a table."""
+        """Whether there is such a table.
+
+        Raises:
+            TableError: the store that it would lie on cannot be asked.
+        """
         uri = table_uri(db, name)
         if not is_remote(db):
             versions = Path(uri, "_versions")
             return versions.is_dir() and any(versions.iterdir())
-        try:
-            lance.dataset(uri)
-        except ValueError:
-            return False
-        return True
+        return remote.holds(db, uri)
 
     @property
     def contract(self) -> Json:

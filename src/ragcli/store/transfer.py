@@ -14,6 +14,7 @@ import pyarrow as pa
 from ragcli.errors import RagcliError, TableError
 from ragcli.jsonl import dumps
 from ragcli.records import Vector
+from ragcli.store import remote
 from ragcli.store.places import lance_errors, table_uri
 from ragcli.store.schema import CHUNK_COLUMNS, plain
 from ragcli.store.table import Table
@@ -113,7 +114,9 @@ def copy(table: Table, db: str, name: str) -> Table:
         raise TableError(f"there is a table {name!r} in {db} already.", hint="Copy to another name (--as) or place.")
     with lance_errors(f"cannot write the table {name!r} in {db}"):
         scanner = table.dataset.scanner(batch_size=_ROWS)
-        lance.write_dataset(scanner.to_reader(), uri, schema=table.dataset.schema, mode="create")
+        lance.write_dataset(
+            scanner.to_reader(), uri, schema=table.dataset.schema, mode="create", storage_options=remote.options(db)
+        )
     copied = Table.open(db, name)
     copied.ensure_text_index()
     return copied
