@@ -72,12 +72,14 @@ _ragcli() {
         --timeout) return ;;
         --max-bytes) return ;;
         --max-memory) return ;;
+        --engine) return ;;
+        --address) return ;;
         --preview) return ;;
         --errors) return ;;
         --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
-      words='--include --exclude --gitignore --no-gitignore --hidden --follow-links --new-to --db -d --encoding --text-field --id-field --title-field --ocr --password --keep-headers --reader --reader-options --reader-load --jobs -j --timeout --max-bytes --max-memory --null -0 --preview --errors --report --format --quiet -q --help' ;;
+      words='--include --exclude --gitignore --no-gitignore --hidden --follow-links --new-to --db -d --encoding --text-field --id-field --title-field --ocr --password --keep-headers --reader --reader-options --reader-load --jobs -j --timeout --max-bytes --max-memory --null -0 --engine --address --preview --errors --report --format --quiet -q --help' ;;
     'split')
       case $prev in
         --size) return ;;
@@ -86,10 +88,12 @@ _ragcli() {
         --model|-m) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --splitter) return ;;
         --splitter-options) return ;;
+        --engine) return ;;
+        --address) return ;;
         --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --format) COMPREPLY=($(compgen -W "jsonl table" -- "$cur")); return ;;
       esac
-      words='--size --overlap --unit --model -m --splitter --splitter-options --report --skip-bad --format --help' ;;
+      words='--size --overlap --unit --model -m --splitter --splitter-options --engine --address --report --skip-bad --format --help' ;;
     'embed')
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
@@ -99,9 +103,14 @@ _ragcli() {
         --prune) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --index) return ;;
         --keep-versions) return ;;
+        --engine) return ;;
+        --address) return ;;
+        --workers) return ;;
+        --rows) return ;;
+        --records) return ;;
         --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      words='--table -t --db -d --model -m --device --headings --no-headings --prune --again --index --keep-versions --report --skip-bad --quiet -q --help' ;;
+      words='--table -t --db -d --model -m --device --headings --no-headings --prune --again --index --keep-versions --engine --address --workers --rows --records --report --skip-bad --quiet -q --help' ;;
     'index')
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
@@ -131,9 +140,12 @@ _ragcli() {
         --index) return ;;
         --keep-versions) return ;;
         --engine) return ;;
+        --address) return ;;
+        --workers) return ;;
+        --rows) return ;;
         --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      words='--table -t --db -d --include --exclude --gitignore --no-gitignore --hidden --follow-links --encoding --text-field --id-field --title-field --ocr --password --keep-headers --reader --reader-options --reader-load --jobs -j --timeout --max-bytes --max-memory --null -0 --size --overlap --unit --splitter --splitter-options --model -m --device --headings --no-headings --again --index --keep-versions --prune --no-prune --engine --dry-run --report --quiet -q --help' ;;
+      words='--table -t --db -d --include --exclude --gitignore --no-gitignore --hidden --follow-links --encoding --text-field --id-field --title-field --ocr --password --keep-headers --reader --reader-options --reader-load --jobs -j --timeout --max-bytes --max-memory --null -0 --size --overlap --unit --splitter --splitter-options --model -m --device --headings --no-headings --again --index --keep-versions --prune --no-prune --engine --address --workers --rows --dry-run --report --quiet -q --help' ;;
     'run')
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
@@ -163,9 +175,12 @@ _ragcli() {
         --index) return ;;
         --keep-versions) return ;;
         --engine) return ;;
+        --address) return ;;
+        --workers) return ;;
+        --rows) return ;;
         --report) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      words='--table -t --db -d --include --exclude --gitignore --no-gitignore --hidden --follow-links --encoding --text-field --id-field --title-field --ocr --password --keep-headers --reader --reader-options --reader-load --jobs -j --timeout --max-bytes --max-memory --null -0 --size --overlap --unit --splitter --splitter-options --model -m --device --headings --no-headings --again --index --keep-versions --prune --no-prune --engine --dry-run --report --quiet -q --help' ;;
+      words='--table -t --db -d --include --exclude --gitignore --no-gitignore --hidden --follow-links --encoding --text-field --id-field --title-field --ocr --password --keep-headers --reader --reader-options --reader-load --jobs -j --timeout --max-bytes --max-memory --null -0 --size --overlap --unit --splitter --splitter-options --model -m --device --headings --no-headings --again --index --keep-versions --prune --no-prune --engine --address --workers --rows --dry-run --report --quiet -q --help' ;;
     'query')
       case $prev in
         --table|-t) COMPREPLY=($(compgen -W "$(_ragcli_tables)" -- "$cur")); return ;;
