@@ -1,6 +1,6 @@
 # make demo: set up, index the documents in examples/, and answer two questions.
 # make test: set up, and run the tests.
-# make test-torch: the tests against torch, transformers and sentence-transformers, which are large.
+# make test-torch: the tests against torch, transformers, sentence-transformers and Ray, which are large.
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -23,7 +23,7 @@ $(VENV)/.dev: $(VENV)/.installed
 	@touch $@
 
 $(VENV)/.torch: $(VENV)/.dev
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,ocr,gguf,tools,llamaindex,dev,torch,quantize,finetune,peers]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,ocr,gguf,tools,llamaindex,dev,torch,quantize,finetune,peers,ray]'
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -36,7 +36,7 @@ test: $(VENV)/.dev
 
 test-torch: $(VENV)/.torch
 	$(BIN)/python $(TESTS) tests/test_embedding_torch.py tests/test_reranking.py tests/test_memory_torch.py \
-		tests/test_llms_transformers.py tests/test_finetune_*_torch.py
+		tests/test_llms_transformers.py tests/test_finetune_*_torch.py tests/test_engine_ray.py
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

@@ -17,6 +17,7 @@ def main() -> NoReturn:
     from ragcli.cli.run import run
     from ragcli.errors import INTERRUPTED
 
+    os.environ.setdefault("LANCE_LOG", "error")  # it warns of what is none of a user's business
     code = run(sys.argv[1:])
     if code == INTERRUPTED:
         _leave(code)

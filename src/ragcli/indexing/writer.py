@@ -24,11 +24,12 @@ from ragcli.records import Chunk, Vector
 from ragcli.report import Report
 from ragcli.store import CHUNK_COLUMNS, Table, lance_errors
 from ragcli.store.changing import RETRIES, delete_all
-from ragcli.store.upkeep import DEFAULT_KEEP, Keep, maintain
+from ragcli.store.upkeep import DEFAULT_KEEP, Keep, index_keys, maintain
 
 BATCH_ROWS = 8192
 BATCH_CHARACTERS = 8_000_000
 BATCH_SECONDS = 20.0
+INDEX_COMMITS = 4
 CUT = "its document came in without its end, so that nothing the table has of it was removed"
 
 
@@ -62,6 +63,7 @@ class Writer:
         self._digests: dict[str, str] = {}  # of what was given on and has not come back
         self._batch: dict[str, Vector] = {}
         self._characters = 0  # of the batch
+        self._commits = 0
         self._pool = ThreadPoolExecutor(1, "commit")
         self._commit: tuple[int, Future[None]] | None = None  # under way, and its rows
         self._since = time.monotonic()
@@ -132,6 +134,9 @@ class Writer:
         builder = self.table.dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
         builder.conflict_retries(RETRIES).execute(rows)
         self.table.refresh()
+        self._commits += 1
+        if self._commits % INDEX_COMMITS == 0:
+            index_keys(self.table)
 
     def _remove_stale(self) -> None:
         for source in self.arrived.cut:

@@ -91,11 +91,11 @@ def maintain(table: Table, *, keep: Keep = DEFAULT_KEEP, thorough: bool = False)
         TableError: the table cannot be written.
     """
     with lance_errors(f"cannot index the table {table.name!r} in {table.db}"):
-        table.refresh()
         if not thorough:
             _step(table, lambda: _compact(table, thorough))
         _step(table, lambda: _index_keys(table))
         _step(table, lambda: _index_vectors(table))
+        table.refresh()
         for name in _names(table):
             _step(table, lambda name=name: _fold(table, name, thorough))
         if thorough:  # last: Lance merges only fragments that stand in the same parts of indexes
@@ -106,13 +106,28 @@ def maintain(table: Table, *, keep: Keep = DEFAULT_KEEP, thorough: bool = False)
         table.refresh()
 
 
+def index_keys(table: Table) -> None:
+    """Bring the index of the ids up to date, which a long run looks each batch up in.
+
+    Without, each batch is compared with all rows that have come since the index was made: 2,300 rows a second at a
+    million, where 15,000 are written at a hundred thousand.
+
+    Raises:
+        TableError: the table cannot be written.
+    """
+    with lance_errors(f"cannot index the table {table.name!r} in {table.db}"):
+        if len(table) >= _KEY_INDEX_ROWS:
+            _step(table, lambda: _index_keys(table, _KEYS[:1]))
+            _step(table, lambda: _fold(table, f"{_KEYS[0]}_idx", thorough=False))
+        table.refresh()
+
+
 def _step(table: Table, act: Any) -> None:
     try:
         retry(table, act)
     except (OSError, RuntimeError, ValueError) as error:
         if not is_conflict(error):
             raise
-    table.refresh()
 
 
 def _names(table: Table) -> list[str]:
@@ -129,11 +144,11 @@ def _compact(table: Table, thorough: bool) -> None:
         )
 
 
-def _index_keys(table: Table) -> None:
+def _index_keys(table: Table, columns: Sequence[str] = _KEYS) -> None:
     if len(table) < _KEY_INDEX_ROWS:
         return
     there = _names(table)
-    for column in _KEYS:
+    for column in columns:
         if f"{column}_idx" not in there:
             table.dataset.create_scalar_index(column, "BTREE", name=f"{column}_idx")
             table.refresh()
