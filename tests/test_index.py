@@ -80,7 +80,12 @@ def docs(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("splitting", "embedding"), [("", ""), ("--size 200 --overlap 40", "--headings"), ("--unit tokens --size 64", "")]
+    ("splitting", "embedding"),
+    [
+        ("", ""),
+        pytest.param("--size 200 --overlap 40", "--headings", marks=pytest.mark.slow),
+        ("--unit tokens --size 64", ""),
+    ],
 )
 def test_the_table_is_that_of_the_pipe(docs, tmp_path, splitting, embedding):
     pipe(
@@ -412,6 +417,7 @@ def test_people_see_one_bar_and_nothing_on_stdout(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+@pytest.mark.slow
 def test_a_node_parser_cuts_and_its_prints_are_no_data(tmp_path):
     pytest.importorskip("llama_index.core")
     (tmp_path / "a.txt").write_text("The first sentence. The second one. " * 30)

@@ -65,10 +65,10 @@ def template() -> dict:
     [
         (["query", QUESTION], b""),
         (["query", "--mode", "text", "-k", "3", "--where", "format = 'markdown'", "How many days of leave?"], b""),
-        (["query"], "保修\nannual leave\n".encode()),
+        pytest.param(["query"], "保修\nannual leave\n".encode(), marks=pytest.mark.slow),
         (["ask", QUESTION], b""),
-        (["diagnose", "-"], jsonl(CASE)),
-        (["questions", "-n", "4"], b""),
+        pytest.param(["diagnose", "-"], jsonl(CASE), marks=pytest.mark.slow),
+        pytest.param(["questions", "-n", "4"], b"", marks=pytest.mark.slow),
     ],
 )
 def test_answers_are_those_of_a_table_on_disk(store: Store, kb: Path, args: list[str], stdin: bytes) -> None:
@@ -88,6 +88,7 @@ def _plain(out: bytes, db: str) -> list:
     )
 
 
+@pytest.mark.slow
 def test_eval_check_and_new_files_work(store: Store, kb: Path, tmp_path: Path) -> None:
     (tmp_path / "cases.jsonl").write_bytes(jsonl(CASE))
     results = [store.run("eval", "-d", db, "-t", "kb", tmp_path / "cases.jsonl") for db in (store.db, kb)]
@@ -137,8 +138,14 @@ def test_a_wrong_bucket_is_named(store: Store) -> None:
     [
         (Fault(status=403, code="AccessDenied"), {}, (), ["access denied", "AccessDenied", "AWS_ACCESS_KEY_ID", "s3:"]),
         (Fault(status=403, code="InvalidAccessKeyId"), {}, (), ["does not take the key", "AWS_SECRET_ACCESS_KEY"]),
-        (Fault(status=403, code="SignatureDoesNotMatch"), {}, (), ["does not take the key", "AWS_SECRET_ACCESS_KEY"]),
-        (Fault(status=400, code="ExpiredToken"), {}, (), ["does not take the key (ExpiredToken)", "AWS_SESSION_TOKEN"]),
+        pytest.param(
+            Fault(status=403, code="SignatureDoesNotMatch"), {}, (), ["does not take the key", "AWS_SECRET_ACCESS_KEY"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            Fault(status=400, code="ExpiredToken"), {}, (), ["does not take the key (ExpiredToken)", "SESSION_TOKEN"],
+            marks=pytest.mark.slow,
+        ),
         (Fault(status=301, code="PermanentRedirect"), {}, (), ["another region", "AWS_REGION"]),
         (None, {"AWS_EC2_METADATA_DISABLED": "true"}, tuple(KEYS), ["no credentials", "AWS_ACCESS_KEY_ID", "PROFILE"]),
         (None, {"AWS_ALLOW_HTTP": "false"}, (), ["plain http is switched off", "AWS_ALLOW_HTTP=true"]),
@@ -191,7 +198,7 @@ def test_a_store_without_conditional_writes_is_refused(store: Store) -> None:
     "fault",
     [
         Fault(status=500, code="InternalError", times=6),
-        Fault(cut=True, times=3),
+        pytest.param(Fault(cut=True, times=3), marks=pytest.mark.slow),
         pytest.param(Fault(status=503, code="SlowDown", times=6), marks=pytest.mark.slow),
         pytest.param(Fault(delay=0.15), marks=pytest.mark.slow),
     ],

@@ -72,7 +72,7 @@ def test_what_is_deleted_comes_back_from_a_tag(db: Path) -> None:
     assert told(table(db, "info", "kb"))["tags"] == {}
 
 
-@pytest.mark.parametrize("name", ["kb.parquet", "kb.jsonl", "-"])
+@pytest.mark.parametrize("name", ["kb.parquet", pytest.param("kb.jsonl", marks=pytest.mark.slow), "-"])
 def test_an_export_makes_the_same_table(db: Path, tmp_path: Path, name: str) -> None:
     before = found(db, "kb")
     rows = told(table(db, "info", "kb"))["rows"]
@@ -133,7 +133,7 @@ def test_an_index_that_is_asked_for_is_built_and_remembered(db: Path) -> None:
     one = told(table(db, "info", "many"))["index"]
     assert (one["wanted"], one["kind"], one["unindexed"]) == ("ivf-rq", "ivf-rq", 0)
     hits = {name for name, _ in found(db, "many")}
-    for kind in ("ivf-flat", "ivf-hnsw-sq", "none"):
+    for kind in ("ivf-hnsw-sq", "none"):
         done = table(db, "optimize", "many", "--index", kind)
         assert told(done)["index"]["kind"] == (None if kind == "none" else kind)
         assert {name for name, _ in found(db, "many")} == hits, kind
