@@ -16,6 +16,7 @@ import os
 import random
 import sys
 import tarfile
+import threading
 import time
 import zipfile
 from collections import Counter
@@ -189,7 +190,7 @@ class Bench:
         self._runs += 1
         known = row if self._runs % 4 else None  # else it is found out what it is, too
         ticket = self._pool.submit(Task(name, known, self._options, None, data, True, None, None))
-        for event in ticket.events():
+        for event in ticket.events(threading.Event()):
             if event[0] == "count":
                 counts[event[1]] += event[2]
             elif event[0] == "document":

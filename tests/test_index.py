@@ -84,7 +84,7 @@ def docs(tmp_path_factory) -> Path:
     [
         ("", ""),
         pytest.param("--size 200 --overlap 40", "--headings", marks=pytest.mark.slow),
-        ("--unit tokens --size 64", ""),
+        pytest.param("--unit tokens --size 64", "", marks=pytest.mark.slow),
     ],
 )
 def test_the_table_is_that_of_the_pipe(docs, tmp_path, splitting, embedding):
@@ -374,6 +374,7 @@ def test_paths_from_stdin(tmp_path):
     assert b"no path came in" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_is_not_said_is_done_as_the_table_was_made(tmp_path):
     write_docs(tmp_path / "docs", 2)
     (tmp_path / "docs" / "long.txt").write_text(CHINESE * 60, encoding="utf-8")
@@ -402,6 +403,7 @@ def test_what_is_not_said_is_done_as_the_table_was_made(tmp_path):
     assert rows(tmp_path / ".ragcli") == before
 
 
+@pytest.mark.slow
 def test_people_see_one_bar_and_nothing_on_stdout(tmp_path):
     pexpect = pytest.importorskip("pexpect")
     write_docs(tmp_path / "docs", 150)
@@ -560,6 +562,7 @@ def test_settings_of_the_stages_reach_the_command(tmp_path):
     assert max(len(row["text"]) for row in rows(tmp_path / "other")) <= 60
 
 
+@pytest.mark.slow
 def test_two_at_once_lose_nothing(tmp_path):
     write_docs(tmp_path / "docs", 40)
     processes = [started("index", "docs", "-t", "kb", cwd=tmp_path) for _ in range(2)]

@@ -253,6 +253,7 @@ def test_with_no_setting_at_all_it_ends_in_time(store: Store, fault: Fault, limi
 # ---------------------------------------------------------------- what is asked of the store
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_where_nothing_is_needed(store: Store, tmp_path: Path) -> None:
     store.proxy.fault(None)
     done = store.run("load", "examples")
@@ -264,6 +265,7 @@ def test_nothing_is_asked_where_nothing_is_needed(store: Store, tmp_path: Path) 
     assert store.proxy.requests == []
 
 
+@pytest.mark.slow
 def test_a_command_asks_little(store: Store, template: dict) -> None:
     def asked(*args: str, stdin: bytes = b"") -> int:
         store.proxy.fault(None)
@@ -281,6 +283,7 @@ def test_a_command_asks_little(store: Store, template: dict) -> None:
 # ---------------------------------------------------------------- two writers, and a writer that is killed
 
 
+@pytest.mark.slow
 def test_two_writers_at_once_lose_nothing_and_a_reader_sees_no_error(store: Store, template: dict) -> None:
     db = "s3://docs/two"
     first = vectors(template, range(20), "first.txt")
@@ -326,6 +329,7 @@ def _killed(store: Store, template: dict, db: str, at: int) -> None:
     assert found[0]["id"] == "row-01234"
 
 
+@pytest.mark.slow
 def test_a_killed_embed_is_completed_by_the_next(store: Store, template: dict) -> None:
     _killed(store, template, "s3://docs/killed", 6)
 

@@ -72,7 +72,9 @@ def test_what_is_deleted_comes_back_from_a_tag(db: Path) -> None:
     assert told(table(db, "info", "kb"))["tags"] == {}
 
 
-@pytest.mark.parametrize("name", ["kb.parquet", pytest.param("kb.jsonl", marks=pytest.mark.slow), "-"])
+@pytest.mark.parametrize(
+    "name", ["kb.parquet", pytest.param("kb.jsonl", marks=pytest.mark.slow), pytest.param("-", marks=pytest.mark.slow)]
+)
 def test_an_export_makes_the_same_table(db: Path, tmp_path: Path, name: str) -> None:
     before = found(db, "kb")
     rows = told(table(db, "info", "kb"))["rows"]
@@ -94,6 +96,7 @@ def test_an_export_makes_the_same_table(db: Path, tmp_path: Path, name: str) -> 
     assert b"0 written" in piped.stderr
 
 
+@pytest.mark.slow
 def test_a_part_of_a_table_goes_out(db: Path, tmp_path: Path) -> None:
     (source,) = {one["source"] for one in lines(table(db, "export", "kb").stdout)[:1]}
     where = ("--where", f"source = '{source}'")
@@ -103,6 +106,7 @@ def test_a_part_of_a_table_goes_out(db: Path, tmp_path: Path) -> None:
     assert f"{len(part)} written".encode() in table(db, "import", "part", tmp_path / "part.parquet").stderr
 
 
+@pytest.mark.slow
 def test_a_copy_is_whole_and_has_no_past(db: Path, tmp_path: Path) -> None:
     assert run("ask", "-d", db, "-t", "kb", QUESTION).returncode in (0, 4)
     there = tmp_path / "elsewhere"
@@ -115,6 +119,7 @@ def test_a_copy_is_whole_and_has_no_past(db: Path, tmp_path: Path) -> None:
     assert again.returncode == 1 and b"already" in again.stderr
 
 
+@pytest.mark.slow
 def test_an_index_that_is_asked_for_is_built_and_remembered(db: Path) -> None:
     """Of tables below 256 rows none can be trained; what is wanted is remembered until they are larger."""
     stream = table(db, "export", "kb").stdout

@@ -141,7 +141,8 @@ class Writer:
     def _remove_stale(self) -> None:
         for source in self.arrived.cut:
             self.report.lose("warning", source, CUT)
-        self.report.count("chunks_replaced", remove_stale(self.table, self._known, self.arrived))
+        if removed := remove_stale(self.table, self._known, self.arrived):
+            self.report.count("chunks_replaced", removed)
 
     def finish(self) -> None:
         """Commit the rest, remove what was replaced, and bring the indexes up to date."""
