@@ -33,15 +33,16 @@ def vectors(document: int, chunks: int, edition: str = "") -> list[dict[str, Any
     for at in range(chunks):
         rng = np.random.default_rng(document * 1000 + at)
         made = rng.standard_normal(MODEL["dimension"])
+        text = f"{WORDS[document % 8]} {WORDS[at % 8]} D{document}C{at} {edition}".strip()
         out.append(
             {
                 "type": "vector",
                 "id": f"d{document}-{at}",
                 "document_id": f"d{document}",
                 "source": f"docs/{document}.md",
-                "text": f"{WORDS[document % 8]} {WORDS[at % 8]} D{document}C{at} {edition}",
+                "text": text,
                 "start": at * 100,
-                "end": at * 100 + 50,
+                "end": at * 100 + len(text),
                 "format": "markdown",
                 "model": MODEL["id"],
                 "model_hash": model_hash(MODEL),
@@ -58,9 +59,16 @@ def stream(path: Path, documents: Iterator[int] | range | list[int], chunks: int
 
 
 def embed(db: Path, path: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [RAGCLI, "embed", "-d", db, "-t", "kb", "-q"], stdin=path.open("rb"), stderr=subprocess.PIPE, env=environment()
-    )
+    with path.open("rb") as given:
+        return subprocess.Popen(
+            [RAGCLI, "embed", "-d", db, "-t", "kb", "-q"], stdin=given, stderr=subprocess.PIPE, env=environment()
+        )
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """Its exit code and what it said."""
+    _, said = process.communicate()
+    return process.returncode, said.decode()
 
 
 def rows(db: Path) -> dict[str, str]:
@@ -78,7 +86,7 @@ def expected(documents: range | list[int], chunks: int = 10, edition: str = "") 
 def test_eight_writers_and_readers_all_the_time(tmp_path: Path) -> None:
     """Half of what each writer brings, others bring too."""
     db = tmp_path / "db"
-    assert embed(db, stream(tmp_path / "first.jsonl", range(900, 910))).wait() == 0
+    assert ended(embed(db, stream(tmp_path / "first.jsonl", range(900, 910)))) == (0, "")
     parts = []
     for number in range(8):
         own = list(range(number * 20, number * 20 + 20))
@@ -93,10 +101,7 @@ def test_eight_writers_and_readers_all_the_time(tmp_path: Path) -> None:
         assert lines(done.stdout)[0]["hits"]
         reads += 1
     for writer in writers:
-        assert writer.stderr is not None
-        said = writer.stderr.read().decode()
-        writer.stderr.close()
-        assert writer.wait() == 0, said
+        assert ended(writer) == (0, "")
     wanted = expected(range(900, 910)) | expected([*range(160), *range(200, 220)], 25)
     assert rows(db) == wanted
     again = run("embed", "-d", db, "-t", "kb", stdin=parts[3].read_bytes())
@@ -107,10 +112,10 @@ def test_eight_writers_and_readers_all_the_time(tmp_path: Path) -> None:
 def test_killed_at_fifty_moments(tmp_path: Path) -> None:
     """Each run brings another edition of some documents, and is killed; what is there is readable and whole."""
     db, rng = tmp_path / "db", random.Random(5)
-    assert embed(db, stream(tmp_path / "first.jsonl", range(60))).wait() == 0
+    assert ended(embed(db, stream(tmp_path / "first.jsonl", range(60)))) == (0, "")
     alone = embed(db, stream(tmp_path / "one.jsonl", range(60), edition="0"))
     began = time.monotonic()
-    assert alone.wait() == 0
+    assert ended(alone) == (0, "")
     whole = time.monotonic() - began
     killed = 0
     for number in range(1, 51):
@@ -119,9 +124,7 @@ def test_killed_at_fifty_moments(tmp_path: Path) -> None:
         process = embed(db, path)
         time.sleep(rng.uniform(0.2, 1.0) * whole)
         process.kill()
-        killed += process.wait() == -9
-        assert process.stderr is not None
-        process.stderr.close()
+        killed += ended(process)[0] == -9
         seen = rows(db)
         new = expected(range(60), edition=str(number))
         assert seen.keys() == new.keys()
@@ -129,10 +132,10 @@ def test_killed_at_fifty_moments(tmp_path: Path) -> None:
         found = run("query", "-d", db, "-t", "kb", "--mode", "text", "D7C3")
         assert found.returncode == 0, found.stderr.decode()
         if number % 5 == 0:
-            assert embed(db, path).wait() == 0
+            assert ended(embed(db, path)) == (0, "")
             assert rows(db) == new
     assert killed > 25
-    assert embed(db, stream(tmp_path / "last.jsonl", range(60), edition="last")).wait() == 0
+    assert ended(embed(db, stream(tmp_path / "last.jsonl", range(60), edition="last"))) == (0, "")
     assert rows(db) == expected(range(60), edition="last")
     hits = lines(run("query", "-d", db, "-t", "kb", "--mode", "text", "D7C3 last").stdout)[0]["hits"]
     assert hits[0]["id"] == "d7-3"
@@ -151,7 +154,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_fills_up_and_one_that_becomes_read_only(small: Path, tmp_path: Path) -> None:
     db = small / "db"
-    assert embed(db, stream(tmp_path / "first.jsonl", range(40))).wait() == 0
+    assert ended(embed(db, stream(tmp_path / "first.jsonl", range(40)))) == (0, "")
     before = rows(db)
     large = stream(tmp_path / "large.jsonl", range(100, 600))
     full = run("embed", "-d", db, "-t", "kb", stdin=large.read_bytes())
