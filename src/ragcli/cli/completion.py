@@ -48,9 +48,9 @@ def completion(
 
 def script(shell: Shell) -> str:
     """Return the completion script of a shell."""
-    from ragcli.cli.app import app
+    from ragcli.cli.app import app_of
 
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(app_of())
     tree = {
         name: (_first_sentence(sub.help or ""), [_option(one) for one in sub.params if one.opts[0].startswith("-")])
         for name, sub in _leaves(root)

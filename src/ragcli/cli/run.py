@@ -45,9 +45,11 @@ def run(args: Sequence[str]) -> int:
 
 
 def _run(args: Sequence[str]) -> int:
-    from ragcli.cli.app import app
+    from ragcli.cli.app import app_of
 
-    command: Any = typer.main.get_command(app)
+    # A settings file is read against the options of all: what no subcommand knows is an error.
+    is_set = any(path.exists() for path in config.files())
+    command: Any = typer.main.get_command(app_of(None if is_set or not args else args[0]))
     options: dict[str, dict[str, str]] = {}
     above: dict[str, dict[str, str]] = {}
     for name, sub in _leaves(command):
