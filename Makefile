@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 DEMO := .demo
 # Most of a test's time is a process that starts, and some of it is waiting: three files at a time keep two cores busy.
-TESTS := -m pytest -m "not slow" -n 3 --dist loadfile
+TESTS := -m pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-torch check slow clean
 .NOTPARALLEL:

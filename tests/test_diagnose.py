@@ -301,6 +301,7 @@ def lost_by(world: Path, name: str) -> list[dict]:
     return [case for case in some if case["id"] in healthy and case["id"] not in other][:FEW]
 
 
+@pytest.mark.slow
 def test_vectors_with_the_prefix_of_another_model(tmp_path):
     """A wrong prefix moves a vector little: it loses where another document says nearly the same."""
     from ragcli.embedding import open_embedder
@@ -340,6 +341,7 @@ def test_vectors_with_the_prefix_of_another_model(tmp_path):
     assert all(one["steps"]["embedded"]["rank_repaired"] == 1 for one in made)  # it would be found, made rightly
 
 
+@pytest.mark.slow
 def test_vectors_of_another_model(world):
     import numpy as np
 

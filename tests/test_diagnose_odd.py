@@ -141,6 +141,7 @@ def asked(folder: Path, command: str, question: str) -> list[dict]:
         ["--rerank", "MODEL", "--mode", "text", "-k", "3"],
     ],
 )
+@pytest.mark.slow
 def test_what_is_advised_asks_as_was_asked(many, tmp_path, options):
     """Number of hits, mode and reranker: a search with the options that are advised finds the answer, as is said."""
     if "MODEL" in options:

@@ -392,6 +392,7 @@ def test_other_records_are_no_questions(small):
     assert b"expected a question, found a document record" in done.stderr
 
 
+@pytest.mark.slow
 def test_one_question_finds_what_a_batch_finds(tmp_path):
     doubled = [chunk(n, TEXTS[n % 3], source=f"{n}.txt", document_id=str(n)) for n in range(30)]
     assert run("embed", "-d", tmp_path, "-t", "kb", stdin=jsonl(*doubled)).returncode == 0
