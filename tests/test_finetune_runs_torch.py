@@ -130,7 +130,8 @@ def test_a_kill_at_any_moment_loses_nothing_but_steps(base, data, tmp_path):
         assert not (out / "finetune.json").exists()
     last = finetune(*common, "-o", out)
     assert last.returncode == 0, last.stderr.decode()
-    assert 60 <= of_type(last.stdout, "resumed")[0]["step"] <= 150
+    # The record of step 60 comes before its checkpoint, which the kill may have cut off.
+    assert 50 <= of_type(last.stdout, "resumed")[0]["step"] <= 150
     seen, expected = losses((out / "training.jsonl").read_bytes()), losses(whole.stdout)
     assert sorted(seen) == sorted(expected) == list(range(1, 151))
     assert all(abs(seen[step] - expected[step]) < 1e-5 for step in expected)

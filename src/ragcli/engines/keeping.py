@@ -184,7 +184,8 @@ class Keeper:
             report.lose("warning", source, CUT)
         if self._table is not None and self._known is not None:
             self._table.refresh()
-            report.count("chunks_replaced", remove_stale(self._table, self._known, self._arrived))
+            if removed := remove_stale(self._table, self._known, self._arrived):
+                report.count("chunks_replaced", removed)
 
     def prune(self, roots: list[str], report: Report) -> list[str]:
         """Remove the rows of files that are gone, and count them; see `ragcli.indexing.prune`."""
