@@ -182,8 +182,11 @@ def test_vectors_of_another_model_are_refused(db: Path, tmp_path: Path) -> None:
     rows = lines(table(db, "export", "kb").stdout)
     other = [{**rows[0], "model": "other", "model_hash": "0123"}]
     done = table(db, "import", "kb", stdin=jsonl(*other))
-    assert done.returncode == 4 or b"the vector of chunk" in done.stderr
+    assert done.returncode == 1 and b"the vector of chunk" in done.stderr
     assert b"is of other" in done.stderr and told(table(db, "info", "kb"))["rows"] == len(rows)
+    for change, said in (({"with_headings": True}, b"without title and headings"), ({"splitter": "other"}, b"'other'")):
+        done = table(db, "import", "kb", stdin=jsonl({**rows[0], **change}))
+        assert done.returncode == 1 and said in done.stderr, done.stderr.decode()
     (tmp_path / "x.parquet").write_bytes(b"PAR1 and no more")
     broken = table(db, "import", "kb", tmp_path / "x.parquet")
     assert broken.returncode == 1 and b"x.parquet" in broken.stderr

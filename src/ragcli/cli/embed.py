@@ -110,7 +110,6 @@ def embed(
             from ragcli.engines import Settings, line_tasks, record_tasks
             from ragcli.indexing.stage import Embedding, settle
 
-            how = Embedding(index=index, keep=keep) if table is not None else Embedding()
             told = Settings(model=model, device=device.value, headings=bool(headings), skip_bad=skip_bad)
             tasks = record_tasks(records_in) if records_in else list(line_tasks(stream))
             if table is None:
@@ -122,7 +121,7 @@ def embed(
                     tasks, told, db, table, counts, headings=headings, again=again, prune=prune or [],
                     address=address, workers=workers, rows=rows, progress=progress.advance,
                 )  # fmt: skip
-                settle(db, table, how)
+                settle(db, table, Embedding(index=index, keep=keep))
                 if not counts.counts["chunks_in"]:
                     note(f"ragcli embed: no chunks came in; the table {table!r} was left as it is.")
                 say_pruned("embed", gone)

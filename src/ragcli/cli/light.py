@@ -51,7 +51,8 @@ def import_lance_and_model(db: str, table: str, model: str | None, device: str) 
         model: see `ragcli.embedding.open_embedder`.
         device: likewise.
     """
-    if "lance" not in sys.modules and (model is not None or not Path(db, f"{table}.lance").exists()):
+    is_new = "://" not in db and not Path(db, f"{table}.lance").exists()
+    if "lance" not in sys.modules and (model is not None or is_new):
         from ragcli.embedding import prepare
 
         prepare(model, device=device)

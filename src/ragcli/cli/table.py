@@ -192,8 +192,8 @@ def restore(
     from ragcli.store.upkeep import maintain
 
     number = history.find(opened, version)
-    opened.ensure_text_index()
     made = history.restore(opened, number)
+    opened.ensure_text_index()  # the first versions of a table had none
     maintain(opened)
     note(f"ragcli table: {name} is as in version {number} again: {len(opened)} chunks (version {made}).")
     return OK

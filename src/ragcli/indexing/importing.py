@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ragcli.contract import model_hash
+from ragcli.contract import check_splitter, model_hash
 from ragcli.errors import ContractError, InputError
 from ragcli.indexing.writer import Writer
 from ragcli.records import Json, Vector
@@ -91,7 +91,7 @@ def write_vectors(
         index: which vector index is wanted from now on; as before where it is None.
 
     Raises:
-        ContractError: the vectors are of another model than the table's.
+        ContractError: the vectors or chunks were made in another way than the table's.
         InputError: a record names no model, and there is no table that says it.
     """
     stream = iter(vectors)
@@ -104,23 +104,25 @@ def write_vectors(
     if index is not None:
         table.keep_index_wish(index)
     writer = Writer(table, report, keep=keep)
-    made_by = model_hash(table.contract["model"])
-
-    def checked() -> Iterator[Vector]:
-        for vector in chain([first], stream):
-            if vector.model_hash and vector.model_hash != made_by:
-                raise _other_model(table, vector)
-            yield vector
-
-    try:
-        for chunk in writer.fresh(checked()):
-            assert isinstance(chunk, Vector)
-            writer.add(chunk)
-    except BaseException:
-        writer.flush()
-        raise
-    writer.finish()
+    fresh = writer.fresh(check_splitter(table, _checked(table, chain([first], stream))))
+    writer.write(chunk for chunk in fresh if isinstance(chunk, Vector))  # all are
     return table
+
+
+def _checked(table: Table, vectors: Iterable[Vector]) -> Iterator[Vector]:
+    """Pass vectors on, as long as they were made as the table's, where they say how."""
+    made_by, headings = model_hash(table.contract["model"]), bool(table.contract.get("headings"))
+    for vector in vectors:
+        if vector.model_hash and vector.model_hash != made_by:
+            raise _other_model(table, vector)
+        if vector.model_hash and vector.with_headings != headings:
+            have, come = ("with", "without") if headings else ("without", "with")
+            raise ContractError(
+                f"the table {table.name!r} was made {have} title and headings before the text, and the vector of chunk"
+                f" {vector.id} {come} them.",
+                hint="Import into another table.",
+            )
+        yield vector
 
 
 def _made(contract: Json) -> Json:

@@ -75,7 +75,7 @@ def fill(
     """
     embedding, report = embedding or Embedding(), report or Report("embed")
     arrived = _write(iter(chunks), db, name, embedding, model_first, report, progress, more)
-    if arrived is None and embedding.index is not None:
+    if arrived is None:
         settle(db, name, embedding)
     gone: list[str] = []
     if prune:
@@ -88,8 +88,8 @@ def fill(
 
 
 def settle(db: str, name: str, embedding: Embedding) -> None:
-    """Do what was asked of a table's index and versions, where it is there and no writer has done it."""
-    if Table.exists(db, name):
+    """Do what was asked of a table's index and versions, where it is there and no writer was told."""
+    if (embedding.index is not None or embedding.keep != DEFAULT_KEEP) and Table.exists(db, name):
         opened = Table.open(db, name)
         if embedding.index is not None:
             opened.keep_index_wish(embedding.index)
@@ -134,13 +134,7 @@ def _write(
         opened.keep_index_wish(embedding.index)
     writer = Writer(opened, report, again=embedding.again, keep=embedding.keep)
     fresh = writer.fresh(check_splitter(opened, _after(first, chunks)))
-    try:
-        for vector in embed(fresh, embedder, headings=headings, report=report, progress=progress, more=more):
-            writer.add(vector)
-    except BaseException:
-        writer.flush()  # what has been embedded is kept, whatever ends the run
-        raise
-    writer.finish()
+    writer.write(embed(fresh, embedder, headings=headings, report=report, progress=progress, more=more))
     return writer
 
 

@@ -144,6 +144,20 @@ class Writer:
         if removed := remove_stale(self.table, self._known, self.arrived):
             self.report.count("chunks_replaced", removed)
 
+    def write(self, vectors: Iterable[Vector]) -> None:
+        """Add all of a stream, and finish; what came is kept, whatever ends the stream.
+
+        Raises:
+            RagcliError: as `add`, or what the stream raises.
+        """
+        try:
+            for vector in vectors:
+                self.add(vector)
+        except BaseException:
+            self.flush()
+            raise
+        self.finish()
+
     def finish(self) -> None:
         """Commit the rest, remove what was replaced, and bring the indexes up to date."""
         self.flush()

@@ -93,11 +93,9 @@ def versions(table: Table) -> list[Json]:
 
 
 def _indexes(table: Table) -> list[Json]:
-    rows = {fragment.fragment_id: fragment.count_rows() for fragment in table.dataset.get_fragments()}
-    total = sum(rows.values())
+    parts, total = table.index_parts(), len(table)
     out = []
     for one in table.dataset.describe_indices():
-        known = sum(rows.get(at, 0) for part in one.segments for at in part.fragment_ids)
         kind = next((name for name, lance in vector_indexes.KINDS.items() if lance == one.index_type), one.index_type)
         size = sum(part.size_bytes or 0 for part in one.segments)
         out.append(
@@ -105,8 +103,8 @@ def _indexes(table: Table) -> list[Json]:
                 "name": one.name,
                 "column": one.field_names[0],
                 "kind": kind,
-                "parts": len(one.segments),
-                "unindexed": total - known,
+                "parts": len(parts[one.name]),
+                "unindexed": total - sum(parts[one.name]),
                 "bytes": size,
             }
         )

@@ -247,6 +247,14 @@ class Table:
             for some, values in zip(best_rows.tolist(), best_scores.tolist(), strict=True)
         ]
 
+    def index_parts(self) -> dict[str, list[int]]:
+        """Return the rows of each part of each index, oldest part first; rows in none of them are found, too."""
+        rows = {fragment.fragment_id: fragment.count_rows() for fragment in self.dataset.get_fragments()}
+        return {
+            index.name: [sum(rows.get(at, 0) for at in part.fragment_ids) for part in index.segments]
+            for index in self.dataset.describe_indices()
+        }
+
     def has_vector_index(self) -> bool:
         """Whether the vectors have an index, beside which the search is a scan."""
         return self._vector_index() is not None

@@ -16,7 +16,7 @@ from ragcli.errors import UsageError
 from ragcli.store import vector_indexes
 from ragcli.store.changing import is_conflict, retry
 from ragcli.store.places import lance_errors
-from ragcli.store.table import TEXT_INDEX, Table
+from ragcli.store.table import Table
 from ragcli.store.vector_indexes import VECTOR_INDEX
 
 _KEY_INDEX_ROWS = 20_000  # from here on a BTREE on the keys saves more than it costs
@@ -175,10 +175,8 @@ def _fold(table: Table, name: str, thorough: bool) -> None:
     log(n) parts; Lance's own way writes the whole index again for each run (5 s at 100,000 rows, .3 s this way).
     """
     dataset = table.dataset
-    rows = {fragment.fragment_id: fragment.count_rows() for fragment in dataset.get_fragments()}
-    (index,) = [one for one in dataset.describe_indices() if one.name == name]
-    parts = [sum(rows.get(at, 0) for at in part.fragment_ids) for part in index.segments]
-    fresh = sum(rows.values()) - sum(parts)
+    parts = table.index_parts()[name]
+    fresh = len(table) - sum(parts)
     merged, total = 0, fresh
     while merged < len(parts) and (thorough or parts[-1 - merged] <= total):
         total += parts[-1 - merged]
@@ -194,8 +192,3 @@ def _drop(table: Table, keep: Keep) -> None:
     gone = [one for one in keep.gone(versions, now) if one not in tagged]
     if gone:
         table.dataset.cleanup_old_versions(versions=gone, error_if_tagged_old_versions=False)
-
-
-def text_rows(table: Table) -> int:
-    """Return how many rows the full-text index does not know; they are found, and cost time."""
-    return int(table.dataset.stats.index_stats(TEXT_INDEX).get("num_unindexed_rows", 0))

@@ -21,6 +21,7 @@ from typing import IO, TypeAlias
 from ragcli.errors import InputError, LoadError
 from ragcli.finetuning.data.arrays import array_items
 from ragcli.finetuning.data.beir import beir_items
+from ragcli.finetuning.data.forms import MEND
 from ragcli.finetuning.data.rows import Place, RowError
 from ragcli.finetuning.data.sources import TEXTS, Source
 from ragcli.finetuning.data.tables import csv_items, parquet_items
@@ -52,7 +53,6 @@ _HINTS = {
 }
 _TABLE_HINT = "Write its rows as JSON Lines, an object a line, or as Parquet or CSV."
 _MARKS = {".csv": ",", ".tsv": "\t"}
-_MEND = "Mend the line, or pass --skip-bad to go on without it (exit code 3)."
 
 
 def items(source: Source) -> Iterator[Item]:
@@ -201,9 +201,7 @@ def _lines(stream: Iterable[bytes], name: str, codec: str) -> Iterator[Item]:
             shown = line.strip()[:_SHOWN].decode("utf-8", "replace")
             yield (
                 place,
-                RowError(
-                    f"{place}: expected a JSON object, found {shown!r} ({_why(line, error)}).", "json", hint=_MEND
-                ),
+                RowError(f"{place}: expected a JSON object, found {shown!r} ({_why(line, error)}).", "json", hint=MEND),
             )
             continue
         yield place, value

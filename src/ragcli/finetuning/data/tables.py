@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ragcli.errors import InputError
+from ragcli.finetuning.data.forms import MEND
 from ragcli.finetuning.data.rows import Place, RowError
 from ragcli.records import Json
 
 _ROWS = 256  # of a Parquet file at once
 _MOST_FIELD = 1 << 26  # characters
-_HINT = "Mend the row, or pass --skip-bad to go on without it (exit code 3)."
 
 
 def parquet_items(path: Path, name: str) -> Iterator[tuple[Place, Json | RowError]]:
@@ -67,7 +67,7 @@ def csv_items(blocks: Iterable[str], name: str, mark: str) -> Iterator[tuple[Pla
                 continue
             if len(fields) != len(names):
                 said = f"{place}: there are {len(fields)} fields, and {len(names)} columns."
-                yield place, RowError(said, "form", hint=_HINT)
+                yield place, RowError(said, "form", hint=MEND)
                 continue
             yield place, dict(zip(names, fields, strict=True))
     except csv.Error as error:
