@@ -32,7 +32,7 @@ _ABOUT = """Retrieval-augmented generation as Unix tools.
 
 \b
 ragcli load docs/ | ragcli split | ragcli embed -t kb     # offline: files to a table
-ragcli index docs/ -t kb                                  # the same in one process, and faster
+ragcli index docs/ -t kb                                  # the same in one process
 ragcli query -t kb "How long is the warranty?"            # online: what the documents say
 ragcli ask -t kb "保修期多久？"                              # online: an answer with its source
 """
