@@ -129,7 +129,7 @@ def index(
     """Load, split and embed files into a table, in one process; only what is new or changed.
 
     \b
-    What load | split | embed -t do, in one process: stages do not wait for each other, and nothing is written between them.
+    What load | split | embed -t do: stages do not wait for each other, and nothing is written between them.
     Files that the table holds as they are, are not read. What is not said is done as the table was made.
 
     \b
