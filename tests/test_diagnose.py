@@ -341,7 +341,6 @@ def test_vectors_with_the_prefix_of_another_model(tmp_path):
     assert all(one["steps"]["embedded"]["rank_repaired"] == 1 for one in made)  # it would be found, made rightly
 
 
-@pytest.mark.slow
 def test_vectors_of_another_model(world):
     import numpy as np
 
