@@ -17,6 +17,7 @@ from ragcli.engines.record_parts import read
 from ragcli.engines.tasks import file_tasks, line_tasks, record_tasks
 from ragcli.engines.work import Lines, Settings
 from ragcli.errors import ContractError, InputError, RagcliError, UsageError
+from ragcli.indexing.states import States
 from ragcli.indexing.writer import Writer
 from ragcli.pipeline.plan import Loading, Splitting
 from ragcli.records import Vector
@@ -179,23 +180,23 @@ def test_a_task_that_is_done_twice_gets_the_same_answers(tmp_path: Path) -> None
     keys = [("chunk-1", same), ("chunk-2", "other"), ("chunk-3", "x")]
     one = keeper(tmp_path)
     for _ in range(3):  # a lost worker's task, done again
-        assert one.meet(5, keys, [], {""}, False) == bytes([UNCHANGED, CHANGED, NEW])
-    assert one.meet(6, keys, [], {""}, False) == bytes([REPEATED] * 3)
-    assert one.meet(5, keys, [], {""}, False) == bytes([UNCHANGED, CHANGED, NEW])
+        assert one.meet(5, keys, [], States(), {""}, False) == bytes([UNCHANGED, CHANGED, NEW])
+    assert one.meet(6, keys, [], States(), {""}, False) == bytes([REPEATED] * 3)
+    assert one.meet(5, keys, [], States(), {""}, False) == bytes([UNCHANGED, CHANGED, NEW])
     # The same id with other content: the later task's stays, whichever comes first.
-    assert one.meet(4, [("chunk-3", "y")], [], {""}, False) == bytes([REPEATED])
-    assert one.meet(7, [("chunk-3", "z"), ("chunk-1", "z")], [], {""}, False) == bytes([LATER, LATER])
-    assert one.meet(7, [("chunk-3", "z"), ("chunk-1", "z")], [], {""}, False) == bytes([LATER, LATER])
-    assert keeper(tmp_path, again=True).meet(1, keys, [], {""}, False) == bytes([CHANGED, CHANGED, NEW])
+    assert one.meet(4, [("chunk-3", "y")], [], States(), {""}, False) == bytes([REPEATED])
+    assert one.meet(7, [("chunk-3", "z"), ("chunk-1", "z")], [], States(), {""}, False) == bytes([LATER, LATER])
+    assert one.meet(7, [("chunk-3", "z"), ("chunk-1", "z")], [], States(), {""}, False) == bytes([LATER, LATER])
+    assert keeper(tmp_path, again=True).meet(1, keys, [], States(), {""}, False) == bytes([CHANGED, CHANGED, NEW])
 
 
 def test_the_keeper_makes_the_table_and_obeys_its_contract(tmp_path: Path) -> None:
     one = keeper(tmp_path)
     assert one.state() is None
-    one.meet(0, [("a", "x")], [], {"structure/2 size=800"}, False)
+    one.meet(0, [("a", "x")], [], States(), {"structure/2 size=800"}, False)
     assert Table.open(str(tmp_path), "kb").contract["splitter"] == "structure/2 size=800"
     with pytest.raises(ContractError, match="size=100"):
-        one.meet(1, [("b", "x")], [], {"structure/2 size=100"}, False)
+        one.meet(1, [("b", "x")], [], States(), {"structure/2 size=100"}, False)
     with pytest.raises(ContractError, match="embedding model"):
         Keeper(str(tmp_path), "kb", {**CONTRACT, "model": {**MODEL, "hash": "i"}}, again=False, folder=str(tmp_path))
 
@@ -205,7 +206,7 @@ def test_a_document_over_three_tasks_is_whole_when_its_end_came(tmp_path: Path, 
     fill(tmp_path, 1, 2, 9)
     one = keeper(tmp_path)
     ends = [("a.txt", "document-a.txt", False)]
-    one.meet(1, [], ends, set(), True)  # in whatever order
+    one.meet(1, [], ends, States(), set(), True)  # in whatever order
     one.meet(2, [], [("a.txt", "document-a.txt", whole), ("b.txt", "b", True)], set(), True)
     one.meet(0, [("chunk-1", "new")], [("z.txt", "z", True), *ends], {""}, True)
     report = Report("embed")

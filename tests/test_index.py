@@ -161,6 +161,37 @@ def test_an_unchanged_run_does_nothing_and_needs_no_model(tmp_path):
     assert len(rows(tmp_path / ".ragcli")) == 4
 
 
+def test_a_file_whose_last_chunk_stays_is_not_read_again(tmp_path):
+    write_docs(tmp_path / "docs", 2)
+    file, index = tmp_path / "docs" / "rows.jsonl", ("index", "docs", "-t", "kb", "--prune", "--report", "r.json")
+    held = [f"第 {number} 条：{CHINESE}" for number in range(4)]
+    for change in ("none", "grown", "changed before the end", "shorter", "another way", "lost its state"):
+        if change == "grown":
+            held += ["a row more", "and one"]
+        elif change == "changed before the end":
+            held[1] = "the second row now"
+        elif change == "shorter":
+            del held[4:]
+        elif change == "lost its state":  # as where load was run without --new-to
+            import lance
+
+            lance.dataset(f"{tmp_path}/.ragcli/kb.lance").update({"extra": "NULL"}, where="source LIKE '%rows%'")
+        file.write_bytes(jsonl(*({"text": text} for text in held)))
+        way = ["--encoding", "utf-8"] if change == "another way" else []
+        done = run(*index, *way, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        load, _, embed = adds_up(tmp_path / "r.json")
+        assert load["files_loaded"] == {"none": 3, "another way": 3}.get(change, 1) + 2 * (change == "lost its state")
+        written = {"none": 6, "grown": 2, "changed before the end": 1}.get(change, 0)
+        assert embed.get("chunks_written", 0) == written, change
+        before = versions(tmp_path / ".ragcli")
+        assert run(*index, *way, cwd=tmp_path).returncode == 0
+        assert counts(tmp_path / "r.json")[0]["files_unchanged"] == 3, change
+        assert versions(tmp_path / ".ragcli") == before
+    pipe("ragcli load docs --new-to kb -d fresh | ragcli split | ragcli embed -d fresh -t kb", tmp_path)
+    assert rows(tmp_path / ".ragcli") == rows(tmp_path / "fresh")
+
+
 def test_changed_replaced_removed_and_pruned(tmp_path):
     write_docs(tmp_path / "docs", 4)
     assert run("index", "docs", "-t", "kb", cwd=tmp_path).returncode == 0

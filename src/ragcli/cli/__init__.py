@@ -14,11 +14,15 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
-    from ragcli.cli.run import run
-    from ragcli.errors import INTERRUPTED
+    from ragcli.cli.leaving import leaving_at_once
 
-    os.environ.setdefault("LANCE_LOG", "error")  # it warns of what is none of a user's business
-    code = run(sys.argv[1:])
+    with contextlib.ExitStack() as starting:
+        starting.enter_context(leaving_at_once())
+        from ragcli.cli.run import run
+        from ragcli.errors import INTERRUPTED
+
+        os.environ.setdefault("LANCE_LOG", "error")  # it warns of what is none of a user's business
+        code = run(sys.argv[1:], ready=starting.close)
     if code == INTERRUPTED:
         _leave(code)
     sys.exit(code)

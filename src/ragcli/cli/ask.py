@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ragcli.cli.leaving import leaving_at_once
 from ragcli.cli.modelling import (
     EXTRACTIVE,
     MAX_TOKENS,
@@ -31,7 +32,7 @@ from ragcli.cli.modelling import (
     WindowOption,
     close_model,
 )
-from ragcli.cli.opening import Opening, begun, leaving_at_once
+from ragcli.cli.opening import Opening, begun
 from ragcli.cli.options import (
     DEFAULT_DB,
     DbOption,

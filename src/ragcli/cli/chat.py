@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ragcli.cli.leaving import leaving_at_once
 from ragcli.cli.modelling import (
     EXTRACTIVE,
     MAX_TOKENS,
@@ -30,7 +31,6 @@ from ragcli.cli.modelling import (
     TimeoutOption,
     WindowOption,
 )
-from ragcli.cli.opening import leaving_at_once
 from ragcli.cli.options import DEFAULT_DB, DbOption, Device, DeviceOption, SearchMode, TableOption
 from ragcli.cli.query import ExpandOption, KOption, ModeOption, RerankOption, WhereOption
 from ragcli.cli.searching import SearchSettings

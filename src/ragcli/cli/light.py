@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ragcli.cli.leaving import leaving_at_once
+
 
 class _Without:
     """A finder that says that a package is not there."""
@@ -38,7 +40,7 @@ def import_lance() -> None:
     """Import Lance and pyarrow without pandas (.2 s)."""
     if "pandas" in sys.modules or "pyarrow" in sys.modules:
         return
-    with _without("pandas"):
+    with leaving_at_once(), _without("pandas"):
         import lance  # noqa: F401
 
 
@@ -63,5 +65,5 @@ def import_openai() -> None:
     """Import the official client without aiohttp (.1 s), which is for programs that wait for many answers at once."""
     if "aiohttp" in sys.modules or "openai" in sys.modules:
         return
-    with _without("aiohttp"):
+    with leaving_at_once(), _without("aiohttp"):
         import openai  # noqa: F401

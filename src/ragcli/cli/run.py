@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import typer
@@ -19,13 +19,17 @@ _NAME = "ragcli"
 _WITHIN = dict.fromkeys(("load", "split", "embed"), ("index", "run"))  # what is said of a stage holds there, too
 
 
-def run(args: Sequence[str]) -> int:
+def run(args: Sequence[str], ready: Callable[[], None] = lambda: None) -> int:
     """Run the arguments; return the exit code.
 
     A closed pipe ends the process by SIGPIPE, as it ends ``grep``.
+
+    Args:
+        args: what stands on the command line after the program's name.
+        ready: called when the subcommand is known and begins.
     """
     try:
-        code = _run(args)
+        code = _run(args, ready)
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.flush()
         return code
@@ -44,7 +48,7 @@ def run(args: Sequence[str]) -> int:
         return FAILED
 
 
-def _run(args: Sequence[str]) -> int:
+def _run(args: Sequence[str], ready: Callable[[], None]) -> int:
     from ragcli.cli.app import app_of
 
     # A settings file is read against the options of all: what no subcommand knows is an error.
@@ -67,6 +71,7 @@ def _run(args: Sequence[str]) -> int:
             settings.setdefault(group, {})[action] = values
         else:
             settings[name] = values
+    ready()
     try:
         code = command.main(
             args=list(args), prog_name=_NAME, standalone_mode=False, default_map=settings, complete_var="_RAGCLI_NO"

@@ -19,6 +19,7 @@ from ragcli.contract import check_contract
 from ragcli.engines.parcels import CHANGED, LATER, NEW, REPEATED, UNCHANGED, Ends
 from ragcli.errors import ContractError
 from ragcli.indexing.arrivals import Arrived, Known
+from ragcli.indexing.states import States
 from ragcli.indexing.writer import CUT, remove_stale
 from ragcli.report import Report
 from ragcli.store import Table
@@ -84,6 +85,7 @@ class Keeper:
         self._claims = Claims()  # of (id, digest): the task and the answer
         self._given = Claims()  # of ids: the last task that gave one
         self._splitters: set[str] = set()
+        self._states = States()
         self._open: dict[int, tuple[str, str]] = {}  # task -> the document that it ended in
         self._heads: dict[int, tuple[str, str]] = {}  # task -> the document that it began with
         if Table.exists(db, name):
@@ -102,13 +104,16 @@ class Keeper:
         """Return version and fragments of the table whose rows are known here; None while there is no table."""
         return None if self._table is None else (self._version, self._fragments)
 
-    def meet(self, task: int, keys: list[tuple[str, str]], ends: Ends, splitters: set[str], over: bool) -> bytes:
+    def meet(
+        self, task: int, keys: list[tuple[str, str]], ends: Ends, states: States, splitters: set[str], over: bool
+    ) -> bytes:
         """Answer for chunks that a task gives, in their order: NEW, CHANGED, LATER, UNCHANGED or REPEATED each.
 
         Args:
             task: its number.
             keys: id and digest of each chunk; a task sends none twice.
             ends: documents that ended among them, and whether they came in to their end.
+            states: of the files that ended among them.
             splitters: how the chunks were made.
             over: whether nothing more comes from the task.
 
@@ -125,6 +130,7 @@ class Keeper:
             self._opened(made)
         self._check(splitters - self._splitters)
         self._note(task, ends, over)
+        self._states.ends.update(states.ends)
         return self._answers(task, keys) if keys else b""
 
     def _check(self, splitters: set[str]) -> None:
@@ -186,6 +192,8 @@ class Keeper:
             self._table.refresh()
             if removed := remove_stale(self._table, self._known, self._arrived):
                 report.count("chunks_replaced", removed)
+            if len(self._known):
+                self._states.renew(self._table)
 
     def prune(self, roots: list[str], report: Report) -> list[str]:
         """Remove the rows of files that are gone, and count them; see `ragcli.indexing.prune`."""

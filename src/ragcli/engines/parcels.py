@@ -15,6 +15,7 @@ from ragcli.engines.work import Settings, Task, new_events, records_of
 from ragcli.errors import RagcliError
 from ragcli.indexing.arrivals import Arrived, Seen
 from ragcli.indexing.content import digest
+from ragcli.indexing.states import States
 from ragcli.records import Chunk, Record, Vector
 
 WINDOW = 512  # chunks that are asked about together
@@ -23,7 +24,7 @@ CHARACTERS = 4_000_000  # of a parcel
 
 NEW, CHANGED, LATER, UNCHANGED, REPEATED = range(5)
 Ends = list[tuple[str, str, bool]]  # source, document, whether the document came in to its end
-Meet = Callable[[int, list[tuple[str, str]], Ends, set[str], bool], bytes]
+Meet = Callable[[int, list[tuple[str, str]], Ends, States, set[str], bool], bytes]
 
 
 @dataclass(slots=True)
@@ -103,7 +104,7 @@ def parcels(task: Task, settings: Settings, rows: int, meet: Meet | None) -> Ite
         task: the task.
         settings: what the stages are told.
         rows: chunks to be embedded in a parcel.
-        meet: says of chunks (task, ids and digests, ends of documents, splitters, whether the task is over) which are
+        meet: says of chunks (task, ids and digests, ends of documents, states of files, splitters, whether the task is over) which are
             to be embedded, as a code each; None: all of them.
     """
     reports = new_events()
@@ -166,9 +167,11 @@ class _Cutter:
         keys: list[tuple[str, str]] = []
         codes = bytearray()
         splitters: set[str] = set()
+        states = States()
         for record in window:
             assert isinstance(record, Chunk)
             self._ends.add(record)
+            states.note(record)
             key = (record.id, digest(record))
             splitters.add(record.splitter)
             codes.append(NEW)
@@ -180,7 +183,7 @@ class _Cutter:
             self._ends.close()
         if window or end:
             assert self._meet is not None
-            answers = iter(self._meet(self._task, keys, self._ends.take(), splitters, end))
+            answers = iter(self._meet(self._task, keys, self._ends.take(), states, splitters, end))
             codes = bytearray(code if code == REPEATED else next(answers) for code in codes)
         embed = self._reports["embed"]
         embed.count("chunks_in", len(window))

@@ -70,6 +70,9 @@ class Known:
         self._view = self._ids.data
         self._arrived = np.zeros(len(ids), bool)
 
+    def __len__(self) -> int:
+        return len(self._ids)
+
     def meets(self, chunk_id: str, chunk_digest: str) -> bool:
         """Note that a chunk has come; say whether the table held this very one."""
         place = _place(self._view, hash(chunk_id))

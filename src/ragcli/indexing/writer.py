@@ -20,6 +20,7 @@ import pyarrow as pa
 from ragcli.errors import InputError
 from ragcli.indexing.arrivals import Arrived, Known, Seen
 from ragcli.indexing.content import digest, search_text
+from ragcli.indexing.states import States
 from ragcli.records import Chunk, Vector
 from ragcli.report import Report
 from ragcli.store import CHUNK_COLUMNS, Table, lance_errors
@@ -60,6 +61,7 @@ class Writer:
         self._given = Seen()  # the ids of those that were given on
         self._schema = table.dataset.schema
         self._dimension = table.dimension
+        self._states = States()
         self._digests: dict[str, str] = {}  # of what was given on and has not come back
         self._batch: dict[str, Vector] = {}
         self._characters = 0  # of the batch
@@ -73,6 +75,7 @@ class Writer:
         for chunk in chunks:
             self.report.count("chunks_in")
             self.arrived.add(chunk)
+            self._states.note(chunk)
             made, key = digest(chunk), hash(chunk.id)
             known = self._known.meets(chunk.id, made)
             if not self._seen.add(hash((chunk.id, made))):
@@ -162,6 +165,8 @@ class Writer:
         """Commit the rest, remove what was replaced, and bring the indexes up to date."""
         self.flush()
         self._remove_stale()
+        if len(self._known):
+            self._states.renew(self.table)
         maintain(self.table, keep=self._keep)
 
 
