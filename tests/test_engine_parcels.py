@@ -101,7 +101,7 @@ def test_parcels_are_cut_in_the_same_places_again() -> None:
     task = Lines(3, "stdin", 1, lines_of(*range(1500)))
     answers = []
 
-    def meet(number, keys, ends, splitters, over):
+    def meet(number, keys, ends, states, splitters, over):
         answers.append((number, len(keys), over))
         return bytes(NEW if n % 3 else UNCHANGED for n in range(len(keys)))
 
@@ -207,8 +207,8 @@ def test_a_document_over_three_tasks_is_whole_when_its_end_came(tmp_path: Path, 
     one = keeper(tmp_path)
     ends = [("a.txt", "document-a.txt", False)]
     one.meet(1, [], ends, States(), set(), True)  # in whatever order
-    one.meet(2, [], [("a.txt", "document-a.txt", whole), ("b.txt", "b", True)], set(), True)
-    one.meet(0, [("chunk-1", "new")], [("z.txt", "z", True), *ends], {""}, True)
+    one.meet(2, [], [("a.txt", "document-a.txt", whole), ("b.txt", "b", True)], States(), set(), True)
+    one.meet(0, [("chunk-1", "new")], [("z.txt", "z", True), *ends], States(), {""}, True)
     report = Report("embed")
     one.finish(report)
     kinds = [loss["kind"] for loss in report.losses]

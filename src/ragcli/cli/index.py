@@ -221,10 +221,15 @@ def _roots(inputs: list[str]) -> list[str]:
         raise UsageError(
             "--prune does not go with -, which names files and no folder.", hint="Name the folder as PATH."
         )
-    local = [given for given in inputs if "://" not in given]
-    if not local:
-        raise UsageError("--prune needs a PATH on disk.", hint="It removes chunks of files under it that are gone.")
-    return [given for given in local if Path(given).exists()]
+    from ragcli.loading.buckets import is_address
+
+    roots = [given for given in inputs if is_address(given) or "://" not in given]
+    if not roots:
+        raise UsageError(
+            "--prune needs a PATH on disk or on object storage.",
+            hint="It removes chunks of files under it that are gone.",
+        )
+    return [given for given in roots if is_address(given) or Path(given).exists()]
 
 
 def _progress(reports: Reports, quiet: bool) -> Progress:

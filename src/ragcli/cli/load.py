@@ -53,6 +53,7 @@ from ragcli.jsonl import dumps
 from ragcli.records import Json
 
 if TYPE_CHECKING:
+    from ragcli.loading.discovery import Found
     from ragcli.loading.source import Options
 
 
@@ -172,7 +173,7 @@ def load(
     return code if delivered else without_documents(counts, inputs, reader, new=new_to is not None)
 
 
-def _known(db: str, table: str) -> Callable[[str, str, Options], bool]:
+def _known(db: str, table: str) -> Callable[[Found, Options], bool]:
     import_lance()
     from ragcli.loading.known import Known
 

@@ -104,8 +104,8 @@ def parcels(task: Task, settings: Settings, rows: int, meet: Meet | None) -> Ite
         task: the task.
         settings: what the stages are told.
         rows: chunks to be embedded in a parcel.
-        meet: says of chunks (task, ids and digests, ends of documents, states of files, splitters, whether the task is over) which are
-            to be embedded, as a code each; None: all of them.
+        meet: says of chunks (task, ids and digests, ends of documents, states of files, splitters, whether it is over)
+            which are to be embedded, as a code each; None: all of them.
     """
     reports = new_events()
     made = _Cutter(task.number, rows, meet, reports)

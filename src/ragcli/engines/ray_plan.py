@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ragcli.engines.ray_cluster import Cluster, import_ray
 from ragcli.engines.ray_running import Spread, index
-from ragcli.engines.tasks import file_tasks, record_tasks
+from ragcli.engines.tasks import file_tasks
 from ragcli.engines.work import Settings, Task
 from ragcli.indexing import Filled
 from ragcli.indexing.stage import settle
@@ -23,7 +23,7 @@ def run(
     workers: int | None = None,
     rows: int | None = None,
 ) -> Done:
-    """Run a plan; see `ragcli.pipeline.run`. Inputs that are URIs (``s3://…``) are files of records.
+    """Run a plan; see `ragcli.pipeline.run`.
 
     Args:
         plan: what each stage does.
@@ -51,18 +51,12 @@ def run(
     known = None if embedding.again else Known(plan.db, plan.table).holds
     with Cluster(address) as cluster:
         cpus, _ = cluster.resources()
-        given = list(plan.inputs)
-        files = [one for one in given if not is_remote_records(one)]
         tasks: list[Task] = list(
             file_tasks(
-                files, plan.loading, reports.load, slots=max(1, int(cpus)), new_to=known or _nothing,
+                plan.inputs, plan.loading, reports.load, slots=max(1, int(cpus)), new_to=known or _nothing,
                 outputs=plan.outputs,
             )
         )  # fmt: skip
-        tasks += [
-            task._replace(number=len(tasks) + task.number)
-            for task in record_tasks([one for one in given if is_remote_records(one)])
-        ]
         gone = index(
             cluster, tasks, settings, plan.db, plan.table,
             {"load": reports.load, "split": reports.split, "embed": reports.embed},
@@ -71,11 +65,6 @@ def run(
     settle(plan.db, plan.table, embedding)
     any_ = reports.embed.counts["chunks_in"] > 0
     return Done(documents=reports.split.counts["documents_in"], filled=Filled(any=any_, pruned=gone))
-
-
-def is_remote_records(given: str) -> bool:
-    """Whether an input is a file of records on object storage."""
-    return "://" in given and not given.lower().startswith(("http://", "https://"))
 
 
 def _nothing(*_: object) -> bool:

@@ -30,7 +30,7 @@ def file_tasks(
     report: Report,
     *,
     slots: int = 1,
-    new_to: Callable[[str, str, Options], bool] | None = None,
+    new_to: Callable[[Found, Options], bool] | None = None,
     outputs: Sequence[Path] = (),
 ) -> list[Files]:
     """Find the files of inputs, as `ragcli.loading.load` would, and put them into tasks in their order.
@@ -76,7 +76,7 @@ def _wanted(
     inputs: Iterable[str],
     discovery: Discovery,
     report: Report,
-    new_to: Callable[[str, str, Options], bool] | None,
+    new_to: Callable[[Found, Options], bool] | None,
     options: Options,
 ) -> Iterator[tuple[Found | str, int]]:
     addresses: set[str] = set()
@@ -92,9 +92,11 @@ def _wanted(
                     end(report, found.lost[0], found.name, found.lost[1])
                 elif not found.regular:
                     end(report, "failed", found.name, "a pipe can be read by one process only; write it to a file")
-                elif new_to is not None and new_to(found.name, found.path, options):
+                elif new_to is not None and new_to(found, options):
                     report.count("files_unchanged")
                     end(report, "skipped", found.name, "unchanged in the table")
+                elif found.status is not None:
+                    yield found, found.status[0]
                 else:
                     path = os.path.abspath(found.path)  # noqa: PTH100  workers are in other folders
                     yield replace(found, path=path), os.stat(path).st_size  # noqa: PTH116

@@ -1,19 +1,20 @@
-"""Removing what is gone from the disk."""
+"""Removing what is gone from the disk, or from object storage."""
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ragcli.errors import UsageError
+from ragcli.errors import LoadError, UsageError
 from ragcli.indexing.arrivals import Arrived
+from ragcli.loading.buckets import entries, is_address
 from ragcli.store import Table, lance_errors
 from ragcli.store.changing import delete_all
 
 
 def prune(table: Table, roots: Sequence[str], arrived: Arrived | None = None) -> list[str]:
-    """Remove the chunks of files under the roots that are no longer on disk; return their sources.
+    """Remove the chunks of files under the roots that are no longer there; return their sources.
 
     Only what `load` read from a file is looked for (`Chunk.format`), never a URL. A source is under a root when its
     path begins with the root's, as both were given. A row of a file (``rows.jsonl#17``) goes when the file does, or
@@ -21,7 +22,7 @@ def prune(table: Table, roots: Sequence[str], arrived: Arrived | None = None) ->
 
     Args:
         table: the table.
-        roots: folders or files.
+        roots: folders or files, on disk or on object storage (``s3://bucket/folder``).
         arrived: what came in during this run; without it rows are only looked for as files.
 
     Raises:
@@ -29,7 +30,11 @@ def prune(table: Table, roots: Sequence[str], arrived: Arrived | None = None) ->
             the wrong folder than a wish.
     """
     paths = []
+    places: list[_Disk | _Bucket] = []
     for root in roots:
+        if is_address(root):
+            places.append(_Bucket(root))
+            continue
         if not root.strip() or not Path(root).exists():
             raise UsageError(
                 f"--prune {root!r}: there is no such folder, so nothing was removed.",
@@ -40,16 +45,18 @@ def prune(table: Table, roots: Sequence[str], arrived: Arrived | None = None) ->
         found = table.dataset.to_table(columns=["source"], filter="format <> ''")["source"]
     gone: list[str] = []
     held = 0
-    disk = _Disk()
+    places.append(_Disk(paths))
     for source in sorted(set(found.to_pylist())):
-        if disk.is_under(source, paths):
-            there = disk.holds(source, arrived)
-            held += there
-            if not there:
-                gone.append(source)
+        for place in places:
+            if place.is_under(source):
+                there = _holds(place.content, source, arrived)
+                held += there
+                if not there:
+                    gone.append(source)
+                break
     if gone and not held:
         raise UsageError(
-            f"--prune {' '.join(roots)}: not one of the {len(gone)} sources that the table has there is on disk,"
+            f"--prune {' '.join(roots)}: not one of the {len(gone)} sources that the table has there is there,"
             " so nothing was removed.",
             hint="Run it where the paths in the table are relative to. To begin anew, embed into another table.",
         )
@@ -57,14 +64,54 @@ def prune(table: Table, roots: Sequence[str], arrived: Arrived | None = None) ->
     return gone
 
 
+def _holds(content: Callable[[str], bool | None], source: str, arrived: Arrived | None) -> bool:
+    """Whether the file of a source is there, and the row, where it is one, still in it as far as this run knows."""
+    candidate = source
+    while (held := content(candidate)) is None:
+        if "#" not in candidate:
+            return False
+        candidate = candidate.rpartition("#")[0]
+    if not held or candidate == source or arrived is None or source in arrived:
+        return held
+    return not arrived.has_rows_of(candidate)
+
+
+class _Bucket:
+    """What lies below an address on object storage now.
+
+    Raises:
+        UsageError: there is nothing, or no way to it.
+    """
+
+    def __init__(self, root: str) -> None:
+        try:
+            held, _ = entries(root)
+        except LoadError as error:
+            raise UsageError(
+                f"--prune {root!r}: {error.message.removesuffix('.')}, so nothing was removed.", hint=error.hint
+            ) from error
+        self._root = root.rstrip("/")
+        self._sizes = {one.address: one.size for one in held}
+
+    def is_under(self, source: str) -> bool:
+        """Whether a source is the root, a row of it, or below it."""
+        return source.startswith((f"{self._root}/", f"{self._root}#")) or source == self._root
+
+    def content(self, address: str) -> bool | None:
+        """Whether an object holds anything; None where there is none."""
+        size = self._sizes.get(address)
+        return None if size is None else size > 0
+
+
 class _Disk:
     """Looks at files for `prune`, at each once: many sources are rows of one file."""
 
-    def __init__(self) -> None:
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots = roots
         self._folders: dict[Path, Path] = {}
         self._held: dict[str, bool | None] = {}
 
-    def is_under(self, source: str, roots: Sequence[Path]) -> bool:
+    def is_under(self, source: str) -> bool:
         """Whether a source is one of the roots, a row of one, or below one."""
         if "://" in source:
             return False
@@ -73,20 +120,9 @@ class _Disk:
             self._folders[path.parent] = (Path.cwd() / path.parent).resolve()
         absolute = self._folders[path.parent] / path.name
         file = Path(str(absolute).rpartition("#")[0] or absolute)
-        return any(root in (absolute, file) or root in absolute.parents for root in roots)
+        return any(root in (absolute, file) or root in absolute.parents for root in self._roots)
 
-    def holds(self, source: str, arrived: Arrived | None) -> bool:
-        """Whether the file of a source is there, and the row, where it is one, still in it as far as this run knows."""
-        candidate = source
-        while (held := self._content(candidate)) is None:
-            if "#" not in candidate:
-                return False
-            candidate = candidate.rpartition("#")[0]
-        if not held or candidate == source or arrived is None or source in arrived:
-            return held
-        return not arrived.has_rows_of(candidate)
-
-    def _content(self, path: str) -> bool | None:
+    def content(self, path: str) -> bool | None:
         """Whether a path holds anything; None where there is none."""
         if path not in self._held:
             try:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ragcli.errors import UsageError
+from ragcli.errors import LoadError, UsageError
+from ragcli.loading.buckets import entries, is_address
 from ragcli.report import Report
 
 if TYPE_CHECKING:
@@ -26,13 +27,24 @@ Ignores = tuple[tuple[str, "GitIgnoreSpec"], ...]  # (folder, its rules), outerm
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file to load, or (``lost`` set) one that will not be: (kind, reason)."""
+    """A file to load, or (``lost`` set) one that will not be: (kind, reason).
+
+    Args:
+        name: the source that its documents name.
+        path: where it lies.
+        explicit: named by the user, not found in a folder.
+        regular: not a pipe or device.
+        lost: why it will not be loaded.
+        status: size in bytes and time of its last change in nanoseconds, of an object on object storage, whose
+            ``path`` is its address; None of a file on disk.
+    """
 
     name: str
     path: str
     explicit: bool = False
     regular: bool = True
     lost: tuple[str, str] | None = None
+    status: tuple[int, int] | None = None
 
 
 def paths_from(stream: IO[bytes], *, null: bool = False) -> Iterator[str]:
@@ -101,7 +113,10 @@ class Discovery:
         self._folders: set[tuple[int, int]] = set()
 
     def find(self, given: str | Path) -> Iterator[Found]:
-        """Yield the files of one input: a file itself, or those below a folder."""
+        """Yield the files of one input: a file itself, or those below a folder, on disk or on object storage."""
+        if is_address(given):
+            yield from self._objects(str(given))
+            return
         path = os.fspath(given)
         name = Path(path).as_posix()
         try:
@@ -117,6 +132,25 @@ class Discovery:
             yield Found(name, path, True, lost=("skipped", "left out by --include or --exclude"))
             return
         yield self._once(name, path, status, explicit=True)
+
+    def _objects(self, address: str) -> Iterator[Found]:
+        """Yield what lies at or below an address. No .gitignore is asked: what is in a bucket was put there."""
+        try:
+            held, itself = entries(address)
+        except LoadError as error:
+            yield Found(address, address, True, lost=("failed", _said(error)))
+            return
+        for one in held:
+            hidden = any(part.startswith(".") for part in one.below.split("/")) and not self._hidden
+            if not self._wanted(one.below) or (not itself and (hidden or ".git" in one.below.split("/"))):
+                if itself:
+                    yield Found(address, address, True, lost=("skipped", "left out by --include or --exclude"))
+                else:
+                    self._report.count("ignored")
+                continue
+            first = self._files.setdefault(one.address, one.address)
+            lost = None if first is one.address else ("skipped", f"the same file as {first}")
+            yield Found(one.address, one.address, itself, lost=lost, status=(one.size, one.modified))
 
     def _inside(self, path: str) -> bool:
         """Whether a link leads to something in the folder that is walked, or to nothing."""
@@ -236,6 +270,10 @@ def _ignored(rules: Ignores, path: str, *, folder: bool) -> bool:
         if said is not None:
             return said
     return False
+
+
+def _said(error: LoadError) -> str:
+    return f"{error.message} {error.hint}" if error.hint else error.message
 
 
 def _why(error: OSError | ValueError, path: str) -> str:

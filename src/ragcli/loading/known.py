@@ -12,6 +12,7 @@ import os
 
 import orjson
 
+from ragcli.loading.discovery import Found
 from ragcli.loading.reading import how
 from ragcli.loading.source import Options
 from ragcli.records import FILE_STATE, Json
@@ -58,21 +59,22 @@ class Known:
         else:
             self._states[path] = found
 
-    def holds(self, name: str, path: str, options: Options) -> bool:
+    def holds(self, found: Found, options: Options) -> bool:
         """Whether the table holds a file as it is now: by size and time; where only the time differs, by its hash.
 
         Args:
-            name: the source that its documents name.
-            path: where it lies.
+            found: the file.
             options: how it would be loaded.
 
         Raises:
             OSError: it cannot be read.
         """
-        was = self._states.get(name)
-        if was is None:
+        was = self._states.get(found.name)
+        if was is None or was.get("how") != how(options):
             return False
-        return was.get("how") == how(options) and same_content(path, was)
+        if found.status is not None:  # an object; to have its hash it would have to be brought here
+            return (was.get("size"), was.get("mtime")) == found.status
+        return same_content(found.path, was)
 
 
 def same_content(path: str, was: Json) -> bool:

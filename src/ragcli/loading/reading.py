@@ -110,7 +110,11 @@ def how(options: Options) -> str:
 
 def _state(source: Source) -> Json | None:
     """Return the state of a file that is about to be read, where its documents are to be marked with it."""
-    if source.path is None or not source.options.mark:
+    if not source.options.mark:
+        return None
+    if source.status is not None:
+        return {"size": source.status[0], "mtime": source.status[1], "how": how(source.options)}
+    if source.path is None:
         return None
     try:
         return state(str(source.path), source.options)

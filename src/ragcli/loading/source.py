@@ -58,6 +58,7 @@ class Source:
         media_type: what a server called it, without parameters.
         charset: the encoding a server named.
         called: the file name that says the type, where the last part of ``name`` does not.
+        status: size in bytes and time of the last change in nanoseconds, where they are not those of ``path``.
         depth: how many files this one lies in: an attachment of a message in an archive is 2.
     """
 
@@ -73,6 +74,7 @@ class Source:
         media_type: str | None = None,
         charset: str | None = None,
         called: str | None = None,
+        status: tuple[int, int] | None = None,
         depth: int = 0,
     ) -> None:
         self.name = name
@@ -83,6 +85,7 @@ class Source:
         self.media_type = media_type
         self.charset = charset
         self.called = called
+        self.status = status
         self.depth = depth
         self.failures = 0
         self._data = data
@@ -126,6 +129,8 @@ class Source:
     @property
     def size(self) -> int:
         """Bytes in all."""
+        if self.status is not None:
+            return self.status[0]
         if self._data is not None:
             return len(self._data)
         assert self.path is not None

@@ -10,10 +10,11 @@ import os
 import queue
 import re
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Union
+from typing import TYPE_CHECKING, Literal, NamedTuple, Union, cast
 
 from ragcli.errors import LoadError, RagcliError, UsageError
 from ragcli.loading.discovery import Discovery, Found
@@ -25,6 +26,9 @@ from ragcli.records import Document, Json
 from ragcli.report import Report
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from ragcli.loading.fetching import Fetching
     from ragcli.loading.pool import Pool, Ticket
     from ragcli.loading.reader import Reader
 
@@ -34,7 +38,8 @@ _STREAM_LIMIT = 1 << 30  # bytes of a pipe or device that is named like a file
 _WHOLE_LIMIT = 1 << 30  # bytes of a file that is read as a whole, where the user has not said
 _STREAMED = ("csv", "jsonl", "mbox")
 _UNCHANGED = "unchanged in the table"
-_WINDOW = 256  # files looked at ahead of the output
+_WINDOW = 256  # files looked at ahead of the output,
+_OBJECTS = 8  # and objects on their way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +75,13 @@ def load(
     ocr: Literal["auto", "always", "never"] = "auto",
     keep_headers: bool = False,
     reader: Reader | None = None,
-    new_to: Callable[[str, str, Options], bool] | None = None,
+    new_to: Callable[[Found, Options], bool] | None = None,
     limits: Limits | None = None,
     outputs: Sequence[Path] = (),
     unwanted: threading.Event | None = None,
     report: Report | None = None,
 ) -> Iterator[Document]:
-    """Turn files, folders and http(s) addresses into documents, in a fixed order.
+    """Turn files, folders, http(s) addresses and what lies on object storage into documents, in a fixed order.
 
     A file that cannot be read is reported as a failure and the rest goes on. Without a report, losses are
     logged as warnings of the logger ``ragcli.loading``. The report counts ``files_seen`` = ``files_loaded`` +
@@ -86,7 +91,8 @@ def load(
     whole folders counted once).
 
     Args:
-        inputs: paths and addresses; a document's source is the path as given, without redundant ``./``. A `Found` is a
+        inputs: paths and addresses (``s3://bucket/folder``: all objects below it); a document's source is the path as
+            given, without redundant ``./``. A `Found` is a
             file that `ragcli.loading.discovery.Discovery` found elsewhere, whose rules are not asked again.
         include: globs as in .gitignore; with any, only files that match one.
         exclude: globs as in .gitignore of files and folders to leave out.
@@ -101,7 +107,7 @@ def load(
         ocr: which pages are read as pictures, see `Options`.
         keep_headers: keep headers and footers that repeat on every page of a PDF.
         reader: reads every file, in place of ragcli's loaders (see `ragcli.loading.reader`).
-        new_to: says of a file (source name, path, options) whether a table holds it unchanged (see
+        new_to: says of a file whether a table holds it unchanged (see
             `ragcli.loading.known`); it is then skipped. With it, the last document of each file is marked.
         limits: what protects the run from a single file.
         outputs: files that the caller writes meanwhile; in a folder, they are left out.
@@ -158,6 +164,14 @@ class _Here(NamedTuple):
     row: str | None
 
 
+class _Coming(NamedTuple):
+    """An object on its way."""
+
+    found: Found
+    path: Path
+    future: Future[None]
+
+
 _Ahead = Union[_Lost, _Here, "Ticket", BaseException, None]
 
 
@@ -177,11 +191,12 @@ class _Run:
     discovery: Discovery
     options: Options
     reader: Reader | None
-    new_to: Callable[[str, str, Options], bool] | None
+    new_to: Callable[[Found, Options], bool] | None
     limits: Limits
     report: Report
     unwanted: threading.Event
     pool: Pool | None = None
+    fetching: Fetching | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def documents(self, inputs: Iterable[str | Path | Found]) -> Iterator[Document]:
@@ -197,12 +212,22 @@ class _Run:
                     end(self.report, *item)
                 elif isinstance(item, _Here):
                     yield from read(item.source, item.row, self.reader.read if self.reader else None)
+                    self._release(item.source.path)
                 else:
                     yield from self._events(item)
+                    self._release(item.task.path)
         finally:
             self.stopped.set()
-            if self.pool is not None:
-                self.pool.close()
+            self._close()
+
+    def _close(self) -> None:
+        for one in (self.pool, self.fetching):
+            if one is not None:
+                one.close()
+
+    def _release(self, path: str | Path | None) -> None:
+        if self.fetching is not None:
+            self.fetching.release(path)
 
     def _look_ahead(self, inputs: Iterable[str | Path | Found], ahead: queue.Queue[_Ahead]) -> None:
         try:
@@ -213,9 +238,9 @@ class _Run:
             self._put(ahead, None)
         except BaseException as error:  # noqa: BLE001  raised where the documents are taken
             self._put(ahead, error)
-        finally:  # this thread makes the pool, maybe after the documents were no longer wanted
-            if self.stopped.is_set() and self.pool is not None:
-                self.pool.close()
+        finally:  # this thread makes the pools, maybe after the documents were no longer wanted
+            if self.stopped.is_set():
+                self._close()
 
     def _put(self, ahead: queue.Queue[_Ahead], item: _Ahead) -> None:
         while not self.stopped.is_set():
@@ -228,18 +253,19 @@ class _Run:
     def _items(self, inputs: Iterable[str | Path | Found]) -> Iterator[_Lost | _Here | Ticket]:
         addresses: set[str] = set()
         given: str | Path | Found | None = None
+        if isinstance(inputs, Sequence) and inputs and all(isinstance(one, Found) for one in inputs):
+            yield from self._files(cast("Sequence[Found]", inputs))
+            return
         for given in inputs:
             if isinstance(given, Found):
-                yield self._file(given)
+                yield from self._files([given])
                 continue
             if isinstance(given, str) and _URL.match(given):
                 if given not in addresses:
                     addresses.add(given)
                     yield self._address(given) if self.reader is None else self._named(given)
                 continue
-            for found in self.discovery.find(given):
-                yield _Lost(found.lost[0], found.name, found.lost[1]) if found.lost else self._file(found)
-
+            yield from self._files(self.discovery.find(given))
         if given is None and self.reader is not None:
             yield self._named(self.reader.place)
 
@@ -266,6 +292,64 @@ class _Run:
             )
         )
 
+    def _files(self, found: Iterable[Found]) -> Iterator[_Lost | _Here | Ticket]:
+        """Yield files in their order; objects are on their way while those before them are read."""
+        waiting: deque[_Lost | _Here | Ticket | _Coming] = deque()
+        for one in found:
+            if one.lost or one.status is None:
+                waiting.append(_Lost(one.lost[0], one.name, one.lost[1]) if one.lost else self._file(one))
+            elif self.new_to is not None and self.new_to(one, self.options):
+                waiting.append(_Lost("skipped", one.name, _UNCHANGED))
+            else:
+                from ragcli.loading.fetching import Fetching
+
+                if self.fetching is None:
+                    self.fetching = Fetching(self._wanted, self.stopped)
+                if not self.fetching.room(one):
+                    while waiting:  # those before it must be read to make room
+                        yield self._come(waiting.popleft())
+                    self.fetching.wait(one)
+                waiting.append(_Coming(one, *self.fetching.begin(one)))
+            while waiting and (not isinstance(waiting[0], _Coming) or len(waiting) > _OBJECTS):
+                yield self._come(waiting.popleft())
+        while waiting:
+            yield self._come(waiting.popleft())
+
+    def _come(self, item: _Lost | _Here | Ticket | _Coming) -> _Lost | _Here | Ticket:
+        """Return what was waited for, as it can be read."""
+        if not isinstance(item, _Coming):
+            return item
+        assert self.fetching is not None
+        found = item.found
+        try:
+            self.fetching.end(item.future)
+        except (RagcliError, OSError) as error:
+            self._release(item.path)
+            return _Lost("failed", found.name, why(error))
+        made = self._source(self._object(found, path=item.path))
+        if isinstance(made, _Lost):
+            self._release(item.path)
+        return made
+
+    def _object(self, found: Found, *, path: Path | None = None, data: bytes | None = None) -> Source:
+        return Source(
+            found.name, options=self.options, report=self.report, path=path, data=data, explicit=found.explicit,
+            called=found.name, status=found.status,
+        )  # fmt: skip
+
+    def _wanted(self, found: Found, start: bytes) -> bool:
+        """Whether the rest of an object is wanted, by its first bytes."""
+        assert found.status is not None
+        if self.reader is not None or found.status[0] <= len(start):
+            return True
+        source = self._object(found, data=start)
+        try:
+            return self._too_large(source, identify(source)) is None
+        except NotADocumentError:
+            return False
+        except RagcliError:
+            return True  # of the whole it may be known
+
     def _file(self, found: Found) -> _Lost | _Here | Ticket:
         data = None
         try:
@@ -274,7 +358,7 @@ class _Run:
                     data = stream.read(_STREAM_LIMIT + 1)
                 if len(data) > _STREAM_LIMIT:
                     return _Lost("failed", found.name, "a stream of more than 1 GiB; write it to a file first")
-            elif self.new_to is not None and self.new_to(found.name, found.path, self.options):
+            elif self.new_to is not None and self.new_to(found, self.options):
                 return _Lost("skipped", found.name, _UNCHANGED)
         except OSError as error:
             return _Lost("failed", found.name, why(error))
@@ -329,6 +413,7 @@ class _Run:
                 explicit=source.explicit,
                 media_type=source.media_type,
                 charset=source.charset,
+                status=source.status,
                 reader=self.reader,
             )
         )

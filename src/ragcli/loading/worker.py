@@ -46,6 +46,7 @@ class Task(NamedTuple):
     explicit: bool
     media_type: str | None
     charset: str | None
+    status: tuple[int, int] | None = None
     reader: Any = None
 
 
@@ -165,6 +166,7 @@ def documents(task: Task, report: Report) -> Iterator[Document]:
         explicit=task.explicit,
         media_type=task.media_type,
         charset=task.charset,
+        status=task.status,
     )
     return read(source, task.row, reader)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 from ragcli.indexing import fill
+from ragcli.loading.discovery import Found
 from ragcli.loading.known import Known
 from ragcli.loading.source import Options
 from ragcli.pipeline.ahead import Ahead
@@ -43,7 +44,7 @@ def run(plan: Plan, reports: Reports, watch: Watch) -> Done:
     return Done(documents=reports.split.counts["documents_in"], filled=filled)
 
 
-def _nothing(name: str, path: str, options: Options) -> bool:
+def _nothing(found: Found, options: Options) -> bool:
     """Say of each file that it is to be read."""
     return False
 

@@ -46,7 +46,7 @@ class Loading:
         self,
         inputs: Iterable[str | Path | Found],
         *,
-        new_to: Callable[[str, str, Options], bool] | None = None,
+        new_to: Callable[[Found, Options], bool] | None = None,
         outputs: Sequence[Path] = (),
         unwanted: threading.Event | None = None,
         report: Report | None = None,

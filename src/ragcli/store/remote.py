@@ -111,7 +111,7 @@ def answered(db: str, act: Callable[[], T]) -> T:
     if not done:
         raise TableError(
             f"the store of {clean(db)} has not answered for {limit:g} seconds.",
-            hint=f"Check {_endpoint(_kind(db))} and the network. To wait longer: TIMEOUT=120s, for one request.",
+            hint=f"Check {endpoint_of(kind_of(db))} and the network. To wait longer: TIMEOUT=120s, for one request.",
         )
     return done[0]
 
@@ -164,8 +164,8 @@ def explain(text: str, what: str = "") -> Said | None:
     if kind is None:
         return None
     if kind == "other":
-        kind = _kind(_found(r"\b(\w[\w+]*://)", what))
-    keys, endpoint = _KEYS[kind], _endpoint(kind)
+        kind = kind_of(_found(r"\b(\w[\w+]*://)", what))
+    keys, where = KEYS[kind], endpoint_of(kind)
     code = _found(r"<Code>(\w+)</Code>", text)
     status = _found(r"status code: (\d{3}[\w ]*)", text).strip()
     number = int(status[:3]) if status else 0
@@ -181,13 +181,13 @@ def explain(text: str, what: str = "") -> Said | None:
         r"(bucket|container) does not exist", text, re.IGNORECASE
     ):
         bucket = _found(r"<BucketName>([^<]+)</BucketName>", text)
-        return Said(f"there is no bucket{f' {bucket!r}' if bucket else ''}{at}", f"Check the address, and {endpoint}.")
+        return Said(f"there is no bucket{f' {bucket!r}' if bucket else ''}{at}", f"Check the address, and {where}.")
     if code in _BAD_KEYS:
         return Said(f"the store{at} does not take the key ({code})", f"Check {keys}.")
     if code in _REGION or "incorrectly configured region" in text:
         return Said(f"the bucket is in another region than was asked{at}", "Set AWS_REGION to that of the bucket.")
     if number in {401, 403} or "lacked the necessary privileges" in text or "Unauthenticated" in text:
-        return Said(f"access denied{at}{f': {named}' if named else ''}", f"{_NEEDS[kind]} Check {keys}.")
+        return Said(f"access denied{at}{f': {named}' if named else ''}", f"{NEEDS[kind]} Check {keys}.")
     if number == 501:
         return Said(
             f"the store{at} does not know what was asked: {named}",
@@ -205,10 +205,10 @@ def explain(text: str, what: str = "") -> Said | None:
     if re.search(r"error sending request|dns error|connect|timed out|send http request|WrappedSdkError", text):
         return Said(
             f"the store{at} cannot be reached, or does not answer in time",
-            f"Check {endpoint} and the network. To wait longer: TIMEOUT (30s) and CONNECT_TIMEOUT (5s), for a request.",
+            f"Check {where} and the network. To wait longer: TIMEOUT (30s) and CONNECT_TIMEOUT (5s), for a request.",
         )
     if number:
-        return Said(f"the store{at} answered {named}", f"Check the address, and {endpoint}.")
+        return Said(f"the store{at} answered {named}", f"Check the address, and {where}.")
     return None
 
 
@@ -228,14 +228,14 @@ _BAD_KEYS = {
     "TokenRefreshRequired", "RequestTimeTooSkewed", "AuthenticationFailed", "InvalidAuthenticationInfo",
 }  # fmt: skip
 _REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
-_KEYS = {
+KEYS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN, where there is one), or AWS_PROFILE",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS (a file), or GOOGLE_SERVICE_ACCOUNT_KEY",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or AZURE_STORAGE_SAS_KEY",
     "oss": "OSS_ENDPOINT, OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET",
     "other": "the variables of the store",
 }
-_NEEDS = {
+NEEDS = {
     "s3": "The key needs s3:ListBucket and s3:GetObject, and to write s3:PutObject and s3:DeleteObject.",
     "gs": "The account needs storage.objects.list and get, and to write create and delete.",
     "az": "The account needs to read and list, and to write, create and delete.",
@@ -248,12 +248,14 @@ def _variable(name: str) -> str:
     return os.environ.get(name) or os.environ.get(name.lower()) or ""
 
 
-def _kind(db: str) -> str:
+def kind_of(db: str) -> str:
+    """Return which kind of store an address names: one of ``KEYS``."""
     scheme = db.partition("://")[0]
-    return {"s3+ddb": "s3", "abfss": "az"}.get(scheme, scheme if scheme in _KEYS else "other")
+    return {"s3+ddb": "s3", "abfss": "az"}.get(scheme, scheme if scheme in KEYS else "other")
 
 
-def _endpoint(kind: str) -> str:
+def endpoint_of(kind: str) -> str:
+    """Return the variable that says where a store of this kind is."""
     return {
         "s3": "AWS_ENDPOINT_URL (it is not set: Amazon's)" if not _endpoint_set() else "AWS_ENDPOINT_URL",
         "az": "AZURE_ENDPOINT",

@@ -1,0 +1,171 @@
+"""Files on object storage (``s3://bucket/folder``): what lies below an address, with sizes and times, and its bytes.
+
+The usual variables say who asks (docs/object-storage.md), as for tables. An address is taken as it stands: ``%``,
+``?`` and ``#`` are characters of a key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ragcli.errors import LoadError
+from ragcli.store import remote
+
+SCHEMES = ("s3", "gs", "az", "abfs", "abfss")
+_ADDRESS = re.compile(rf"(?:{'|'.join(SCHEMES)})://", re.I)
+_BLOCK = 8 << 20  # bytes of one request, which is tried again by itself
+_TRIES = 6
+_CONNECT_SECONDS = 5.0
+_REQUEST_SECONDS = 30.0
+_BUSY = {"SLOW_DOWN", "INTERNAL_FAILURE", "SERVICE_UNAVAILABLE", "THROTTLING", "REQUEST_LIMIT_EXCEEDED"}
+_BAD_KEY = {
+    "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "INVALID_SIGNATURE", "INVALID_CLIENT_TOKEN_ID",
+    "EXPIRED_TOKEN", "UNRECOGNIZED_CLIENT", "REQUEST_TIME_TOO_SKEWED",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object.
+
+    Args:
+        address: its whole address.
+        below: its name below the address that was asked; of an object that was itself asked for, its last part.
+        size: bytes.
+        modified: nanoseconds since 1970.
+    """
+
+    address: str
+    below: str
+    size: int
+    modified: int
+
+
+def is_address(given: object) -> bool:
+    """Whether an input is an address on object storage."""
+    return isinstance(given, str) and _ADDRESS.match(given) is not None
+
+
+def entries(address: str) -> tuple[list[Entry], bool]:
+    """Return the objects at or below an address, in the order of their names' bytes, and whether it is itself one.
+
+    Raises:
+        LoadError: there is nothing, or no way to it.
+    """
+    from pyarrow import fs
+
+    head, path = _parts(address)
+    try:
+        system = _system(head, path.partition("/")[0])
+        found = system.get_file_info(path)
+        if found.type is fs.FileType.File:
+            return [Entry(address, path.rpartition("/")[2], found.size, found.mtime_ns or 0)], True
+        if found.type is fs.FileType.NotFound:
+            raise LoadError("no such object or folder.")
+        listed = system.get_file_info(fs.FileSelector(path, recursive=True))
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise _failure(error, address) from error
+    top = address if address.endswith("/") else f"{address}/"
+    under = len(path.rstrip("/")) + 1
+    made = [
+        Entry(top + one.path[under:], one.path[under:], one.size, one.mtime_ns or 0)
+        for one in listed
+        if one.type is fs.FileType.File
+    ]
+    return sorted(made, key=lambda one: one.below.encode()), False
+
+
+def fetch(address: str, to: Path, wanted: Callable[[bytes], bool]) -> None:
+    """Bring an object's bytes into a file.
+
+    Args:
+        address: the object's.
+        to: the file.
+        wanted: is told of each block (of 8 MiB); where it says no, the rest is not asked for.
+
+    Raises:
+        LoadError: it is gone, or does not come.
+        OSError: the file cannot be written.
+    """
+    with to.open("wb") as out:
+        for block in _blocks(address):
+            out.write(block)
+            if not wanted(block):
+                return
+
+
+def _blocks(address: str) -> Iterator[bytes]:
+    head, path = _parts(address)
+    try:
+        with _system(head, path.partition("/")[0]).open_input_file(path) as stream:
+            while block := stream.read(_BLOCK):
+                yield block
+    except (OSError, ValueError) as error:
+        raise _failure(error, address) from error
+
+
+def _parts(address: str) -> tuple[str, str]:
+    """Return what says which store it is, and the path in it."""
+    scheme, _, rest = address.partition("://")
+    if scheme.lower().startswith("abfs"):  # abfss://container@account.dfs.core.windows.net/path
+        container, _, path = rest.partition("/")
+        container, _, account = container.partition("@")
+        return f"az://{account.partition('.')[0]}", f"{container}/{path}".rstrip("/")
+    return f"{scheme.lower()}://", rest.rstrip("/")
+
+
+@lru_cache(maxsize=8)
+def _system(head: str, bucket: str) -> Any:
+    from pyarrow import fs
+
+    scheme, _, account = head.partition("://")
+    if scheme == "s3":
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        kind, _, host = endpoint.rstrip("/").rpartition("://")
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        return fs.S3FileSystem(
+            endpoint_override=host or None,
+            scheme=kind or "https",
+            region=region or ("us-east-1" if host else fs.resolve_s3_region(bucket)),
+            connect_timeout=_CONNECT_SECONDS,
+            request_timeout=_REQUEST_SECONDS,
+            retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_TRIES),
+        )
+    if scheme == "gs":
+        return fs.GcsFileSystem()
+    return fs.AzureFileSystem(
+        account or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", ""),
+        account_key=os.environ.get("AZURE_STORAGE_ACCOUNT_KEY"),
+    )
+
+
+def _failure(error: Exception, address: str) -> LoadError:
+    """Make a sentence of what the client says."""
+    text = " ".join(str(error).split())
+    kind, bucket = remote.kind_of(address), address.partition("://")[2].partition("/")[0]
+    named = re.search(r"AWS Error ([A-Z_]+)", text)
+    code = named[1] if named else ""
+    status = re.search(r"HTTP status (\d{3})", text)
+    number = int(status[1]) if status else 0
+    endpoint, keys = remote.endpoint_of(kind), remote.KEYS[kind]
+    if isinstance(error, FileNotFoundError) or code in {"NO_SUCH_KEY", "RESOURCE_NOT_FOUND"}:
+        return LoadError("no such object or folder.")
+    if code == "NO_SUCH_BUCKET":
+        return LoadError(f"there is no bucket {bucket!r}.", hint=f"Check the address, and {endpoint}.")
+    if code in _BAD_KEY:
+        return LoadError(f"the store does not take the key ({code}).", hint=f"Check {keys}.")
+    if code == "ACCESS_DENIED" or number in {401, 403}:
+        return LoadError("access denied.", hint=f"{remote.NEEDS[kind]} Check {keys}.")
+    if code in _BUSY or number == 429 or number >= 500:
+        return LoadError(f"the store goes on answering {number or code}.", hint="Run it again later.")
+    if code == "NETWORK_CONNECTION" or "curl" in text or isinstance(error, TimeoutError):
+        return LoadError(
+            "the store cannot be reached, or does not answer in time.", hint=f"Check {endpoint} and the network."
+        )
+    return LoadError(f"it cannot be read: {remote.clean(text)[:300]}.")
