@@ -166,6 +166,7 @@ def test_what_is_refused_is_a_sentence(bucket: Bucket) -> None:
         assert "Traceback" not in text and SECRET not in text
         return text
 
+    assert "'ftp' is no store that files are read from; there are s3://" in said("ftp://host/x")
     assert "s3://no-such/x: no such object or folder" in said("s3://no-such/x")
     assert f"{TOP}c.txt: no such object or folder" in said(f"{TOP}c.txt")
     denied = Fault(status=403, code="AccessDenied")

@@ -32,7 +32,7 @@ class Ocr(str, Enum):
 
 PathsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="PATH…", help="Files, folders, http(s) URLs; - reads paths from stdin."),
+    typer.Argument(metavar="PATH…", help="Files, folders, http(s) URLs, s3:// and the like; - reads paths from stdin."),
 ]
 IncludeOption = Annotated[
     list[str] | None, typer.Option("--include", metavar="GLOB", help="Only these files of folders; repeatable.")

@@ -19,6 +19,7 @@ from ragcli.store import remote
 
 SCHEMES = ("s3", "gs", "az", "abfs", "abfss")
 _ADDRESS = re.compile(rf"(?:{'|'.join(SCHEMES)})://", re.I)
+_UNKNOWN = re.compile(r"([a-z][a-z0-9+.-]*)://", re.I)
 _BLOCK = 8 << 20  # bytes of one request, which is tried again by itself
 _TRIES = 6
 _CONNECT_SECONDS = 5.0
@@ -50,6 +51,15 @@ class Entry:
 def is_address(given: object) -> bool:
     """Whether an input is an address on object storage."""
     return isinstance(given, str) and _ADDRESS.match(given) is not None
+
+
+def unknown(given: object) -> str | None:
+    """Return why an address cannot be read; None where it is none, or may be one."""
+    found = _UNKNOWN.match(given) if isinstance(given, str) else None
+    if found is None or is_address(given):
+        return None
+    known = ", ".join(f"{scheme}://" for scheme in (*SCHEMES, "http", "https"))
+    return f"{found[1]!r} is no store that files are read from; there are {known}."
 
 
 def entries(address: str) -> tuple[list[Entry], bool]:
@@ -126,8 +136,7 @@ def _system(head: str, bucket: str) -> Any:
 
     scheme, _, account = head.partition("://")
     if scheme == "s3":
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        kind, _, host = endpoint.rstrip("/").rpartition("://")
+        kind, _, host = remote.endpoint().rstrip("/").rpartition("://")
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         return fs.S3FileSystem(
             endpoint_override=host or None,

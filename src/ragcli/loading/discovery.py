@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ragcli.errors import LoadError, UsageError
-from ragcli.loading.buckets import entries, is_address
+from ragcli.loading.buckets import entries, is_address, unknown
 from ragcli.report import Report
 
 if TYPE_CHECKING:
@@ -119,6 +119,9 @@ class Discovery:
             return
         path = os.fspath(given)
         name = Path(path).as_posix()
+        if (why := unknown(given)) is not None and not os.path.exists(path):  # noqa: PTH110
+            yield Found(path, path, True, lost=("failed", why))
+            return
         try:
             status = os.stat(path)  # noqa: PTH116
         except (OSError, ValueError) as error:

@@ -263,6 +263,11 @@ def endpoint_of(kind: str) -> str:
     }.get(kind, "the endpoint")
 
 
+def endpoint() -> str:
+    """Return the address of the store of ``s3://``, where it is another than Amazon's."""
+    return next((found for name in _ENDPOINTS if name.startswith("AWS") and (found := _variable(name))), "")
+
+
 def _endpoint_set() -> bool:
     return any(_variable(name) for name in _ENDPOINTS)
 
