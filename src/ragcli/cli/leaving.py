@@ -1,15 +1,19 @@
-"""Ctrl-C while nothing was done yet: it ends the process at once, where Python would show where it came."""
+"""Ctrl-C where Python would lose it: while nothing was done yet, and in places where exceptions are ignored."""
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ragcli.errors import INTERRUPTED
+
+_SOON = 0.01  # seconds
 
 
 @contextmanager
@@ -30,3 +34,18 @@ def leaving_at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def hear_always() -> None:
+    """Let a Ctrl-C that comes in a destructor or a callback, where Python only prints it, come again just after."""
+    before = sys.unraisablehook
+
+    def hook(ignored: Any) -> None:
+        if not issubclass(ignored.exc_type, KeyboardInterrupt):
+            before(ignored)
+            return
+        again = threading.Timer(_SOON, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = hook
