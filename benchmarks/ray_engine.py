@@ -125,13 +125,14 @@ def commits() -> None:
 def keeper() -> None:
     """Time the answers of the keeper."""
     from ragcli.engines.keeping import Keeper
+    from ragcli.indexing.states import States
 
     with tempfile.TemporaryDirectory() as folder:
         one = Keeper(folder, "kb", {"model": contract(), "headings": False}, again=False, folder=folder)
         start = time.perf_counter()
         for task in range(2000):
             keys = [(f"{task}-{n:020}", f"{task * 31}-{n:020}") for n in range(512)]
-            one.meet(task, keys, [(f"{task}.md", f"{task}", True)], {""}, True)
+            one.meet(task, keys, [(f"{task}.md", f"{task}", True)], States(), {""}, True)
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"{2000 * 512 / seconds:.0f} chunks a second; {2000 * 512:,} of them: {peak:.0f} MB peak")

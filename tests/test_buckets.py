@@ -185,3 +185,43 @@ def test_a_store_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     done = subprocess.run([RAGCLI, "load", TOP], env=made, capture_output=True, timeout=60)
     assert done.returncode == 1
     assert "cannot be reached, or does not answer in time. Check AWS_ENDPOINT_URL" in done.stderr.decode()
+
+
+@pytest.mark.slow
+def test_a_cluster_reads_and_writes_object_storage(bucket: Bucket, tmp_path: Path) -> None:
+    """Documents, records (JSON Lines, Parquet) and tables in a bucket: by Ray the same as by one process."""
+    pytest.importorskip("ray")
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    for number in range(12):
+        bucket.put(
+            f"{number % 3}/{number}.md", f"# 手册 {number}\n\n第 {number} 号产品的保修期为 {number} 年。".encode()
+        )
+    db, ray = "s3://docs/tables", ("--engine", "ray")
+
+    def ran(*args: str | Path, stdin: bytes = b"") -> bytes:
+        done = bucket.run(*args, stdin=stdin, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    for _ in range(2):
+        ran("index", TOP, "-d", db, "-t", "one", "--prune")
+        ran("index", TOP, "-d", db, "-t", "ray", "--prune", "--rows", "4", *ray)
+        assert bucket.contents(db, "ray") == bucket.contents(db, "one")
+        bucket.put("1/4.md", "# 手册 4\n\n保修期现为九年。".encode())
+        bucket.put("2/new.md", b"# New\n\nSupport moved to Berlin.")
+        bucket.delete("0/3.md")
+    documents = ran("load", TOP)
+    assert ran("load", TOP, *ray) == documents
+    chunks = ran("split", stdin=documents)
+    bucket.put("records/chunks.jsonl", chunks)
+    values = lines(chunks)
+    for value in values:
+        value["metadata"] = json.dumps(value["metadata"])
+    parquet.write_table(pa.Table.from_pylist(values), tmp_path / "chunks.parquet")
+    bucket.put("records/chunks.parquet", (tmp_path / "chunks.parquet").read_bytes())
+    ran("embed", "-d", db, "-t", "piped", stdin=chunks)
+    for name in ("jsonl", "parquet"):
+        ran("embed", "-d", db, "-t", name, *ray, "--records", f"{TOP}records/chunks.{name}")
+        assert bucket.contents(db, name) == bucket.contents(db, "piped")

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from ragcli.errors import TableError
 from ragcli.indexing.arrivals import Seen
-from ragcli.store import Table, lance_errors
+from ragcli.store import Table, lance_errors, remote
 from ragcli.where import one_of
 
 _TRIES = 60
@@ -49,6 +49,7 @@ class Committer:
 
     def __init__(self, table: Table, seen: Sequence[int]) -> None:
         self._table = table
+        self._storage = remote.options(table.db)
         self._seen = set(seen)
         self._others = Seen()  # ids of rows that others wrote during the run
         self.commits = 0
@@ -139,7 +140,9 @@ class Committer:
     def _commit(self, operation: Any) -> bool:
         dataset = self._table.dataset
         try:
-            lance.LanceDataset.commit(dataset, operation, read_version=dataset.version, max_retries=0)
+            lance.LanceDataset.commit(
+                dataset, operation, read_version=dataset.version, storage_options=self._storage, max_retries=0
+            )
         except (OSError, RuntimeError, ValueError) as error:
             if "conflict" not in str(error).lower():
                 raise
@@ -169,7 +172,8 @@ class Committer:
         from lance.file import LanceFileReader
 
         uri = self._table.dataset.uri
-        rows = LanceFileReader(f"{uri}/data/{one.fragment.files[0].path}").read_all().to_table()
+        path = f"{uri}/data/{one.fragment.files[0].path}"
+        rows = LanceFileReader(path, storage_options=remote.options(uri)).read_all().to_table()
         rows = rows.filter(pa.array([name in wanted for name in one.ids]))
         (fragment,) = write_fragment(rows, uri)
         return Written(fragment, kept)
@@ -233,4 +237,4 @@ def write_fragment(rows: Any, uri: str) -> list[Any]:
     from lance.fragment import write_fragments
 
     with lance_errors(f"cannot write to the table {uri}"):
-        return list(write_fragments(rows, uri, mode="append"))
+        return list(write_fragments(rows, uri, mode="append", storage_options=remote.options(uri)))

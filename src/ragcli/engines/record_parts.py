@@ -6,8 +6,10 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ragcli.errors import InputError
+from ragcli.errors import InputError, LoadError
 from ragcli.jsonl import loads, records
+from ragcli.loading import buckets
+from ragcli.loading.buckets import is_address
 from ragcli.records import Chunk, Document, Json, Record, Vector
 
 if TYPE_CHECKING:
@@ -25,16 +27,23 @@ def file_system(uri: str) -> tuple[Any, str]:
     """
     from pathlib import Path
 
-    from pyarrow import fs
+    from pyarrow import ArrowException, fs
 
     try:
-        if "://" in uri:
+        if is_address(uri):
+            system, path = buckets.file_system(uri)
+        elif "://" in uri:
             system, path = fs.FileSystem.from_uri(uri)
         else:
             system, path = fs.LocalFileSystem(), str(Path(uri).absolute())
         if system.get_file_info(path).type is not fs.FileType.File:
             raise InputError(f"there is no file {uri}.")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LoadError, ArrowException) as error:
+        if isinstance(error, LoadError):
+            raise InputError(f"{uri}: {error.message}", hint=error.hint) from error
+        if is_address(uri):
+            said = buckets.failure(error, uri)
+            raise InputError(f"{uri}: {said.message}", hint=said.hint) from error
         raise InputError(f"{uri} cannot be read: {' '.join(str(error).split())[:300]}.") from error
     return system, path
 

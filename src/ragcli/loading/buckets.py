@@ -10,11 +10,12 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ragcli.errors import LoadError
+from ragcli.errors import LoadError, TableError
 from ragcli.store import remote
 
 SCHEMES = ("s3", "gs", "az", "abfs", "abfss")
@@ -24,6 +25,7 @@ _BLOCK = 8 << 20  # bytes of one request, which is tried again by itself
 _TRIES = 6
 _CONNECT_SECONDS = 5.0
 _REQUEST_SECONDS = 30.0
+_MOST_SECONDS = 60.0  # that Google's client goes on trying
 _BUSY = {"SLOW_DOWN", "INTERNAL_FAILURE", "SERVICE_UNAVAILABLE", "THROTTLING", "REQUEST_LIMIT_EXCEEDED"}
 _BAD_KEY = {
     "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "INVALID_SIGNATURE", "INVALID_CLIENT_TOKEN_ID",
@@ -68,19 +70,19 @@ def entries(address: str) -> tuple[list[Entry], bool]:
     Raises:
         LoadError: there is nothing, or no way to it.
     """
-    from pyarrow import fs
+    from pyarrow import ArrowException, fs
 
-    head, path = _parts(address)
     try:
-        system = _system(head, path.partition("/")[0])
-        found = system.get_file_info(path)
+        system, path, found = remote.answered(address, lambda: _first(address))
         if found.type is fs.FileType.File:
             return [Entry(address, path.rpartition("/")[2], found.size, found.mtime_ns or 0)], True
         if found.type is fs.FileType.NotFound:
             raise LoadError("no such object or folder.")
         listed = system.get_file_info(fs.FileSelector(path, recursive=True))
-    except (OSError, ValueError, NotImplementedError) as error:
-        raise _failure(error, address) from error
+    except TableError as error:  # it is silent
+        raise LoadError(error.message, hint=error.hint) from error
+    except (OSError, ValueError, NotImplementedError, ImportError, ArrowException) as error:
+        raise failure(error, address) from error
     top = address if address.endswith("/") else f"{address}/"
     under = len(path.rstrip("/")) + 1
     made = [
@@ -89,6 +91,11 @@ def entries(address: str) -> tuple[list[Entry], bool]:
         if one.type is fs.FileType.File
     ]
     return sorted(made, key=lambda one: one.below.encode()), False
+
+
+def _first(address: str) -> tuple[Any, str, Any]:
+    system, path = file_system(address)
+    return system, path, system.get_file_info(path)
 
 
 def fetch(address: str, to: Path, wanted: Callable[[bytes], bool]) -> None:
@@ -111,13 +118,55 @@ def fetch(address: str, to: Path, wanted: Callable[[bytes], bool]) -> None:
 
 
 def _blocks(address: str) -> Iterator[bytes]:
-    head, path = _parts(address)
+    from pyarrow import ArrowException
+
     try:
-        with _system(head, path.partition("/")[0]).open_input_file(path) as stream:
+        system, path = file_system(address)
+        with system.open_input_file(path) as stream:
             while block := stream.read(_BLOCK):
                 yield block
-    except (OSError, ValueError) as error:
-        raise _failure(error, address) from error
+    except (OSError, ValueError, ArrowException) as error:
+        raise failure(error, address) from error
+
+
+def file_system(address: str) -> tuple[Any, str]:
+    """Return pyarrow's file system of an address, and the path in it.
+
+    Raises:
+        LoadError: the address names no bucket, or no variable the account.
+        OSError: the region of a bucket cannot be found out.
+        ValueError: a variable does not make sense.
+    """
+    head, path = _parts(address)
+    if not path:
+        raise LoadError("it names no bucket.")
+    return _system(head, path.partition("/")[0]), path
+
+
+def failure(error: Exception, address: str) -> LoadError:
+    """Make a sentence of what a file system says."""
+    text = " ".join(str(error).split())
+    kind, bucket = remote.kind_of(address), address.partition("://")[2].partition("/")[0]
+    named = re.search(r"AWS Error ([A-Z_]+)", text)
+    code = named[1] if named else ""
+    status = re.search(r"HTTP status (\d{3})", text)
+    number = int(status[1]) if status else 0
+    endpoint, keys = remote.endpoint_of(kind), remote.KEYS[kind]
+    if isinstance(error, FileNotFoundError) or code in {"NO_SUCH_KEY", "RESOURCE_NOT_FOUND"}:
+        return LoadError("no such object or folder.")
+    if code == "NO_SUCH_BUCKET":
+        return LoadError(f"there is no bucket {bucket!r}.", hint=f"Check the address, and {endpoint}.")
+    if code in _BAD_KEY:
+        return LoadError(f"the store does not take the key ({code}).", hint=f"Check {keys}.")
+    if code == "ACCESS_DENIED" or number in {401, 403}:
+        return LoadError("access denied.", hint=f"{remote.NEEDS[kind]} Check {keys}.")
+    if code in _BUSY or number == 429 or number >= 500:
+        return LoadError(f"the store goes on answering {number or code}.", hint="Run it again later.")
+    if code == "NETWORK_CONNECTION" or "curl" in text or isinstance(error, TimeoutError):
+        return LoadError(
+            "the store cannot be reached, or does not answer in time.", hint=f"Check {endpoint} and the network."
+        )
+    return LoadError(f"it cannot be read: {remote.clean(text)[:300]}.")
 
 
 def _parts(address: str) -> tuple[str, str]:
@@ -147,34 +196,8 @@ def _system(head: str, bucket: str) -> Any:
             retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_TRIES),
         )
     if scheme == "gs":
-        return fs.GcsFileSystem()
-    return fs.AzureFileSystem(
-        account or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", ""),
-        account_key=os.environ.get("AZURE_STORAGE_ACCOUNT_KEY"),
-    )
-
-
-def _failure(error: Exception, address: str) -> LoadError:
-    """Make a sentence of what the client says."""
-    text = " ".join(str(error).split())
-    kind, bucket = remote.kind_of(address), address.partition("://")[2].partition("/")[0]
-    named = re.search(r"AWS Error ([A-Z_]+)", text)
-    code = named[1] if named else ""
-    status = re.search(r"HTTP status (\d{3})", text)
-    number = int(status[1]) if status else 0
-    endpoint, keys = remote.endpoint_of(kind), remote.KEYS[kind]
-    if isinstance(error, FileNotFoundError) or code in {"NO_SUCH_KEY", "RESOURCE_NOT_FOUND"}:
-        return LoadError("no such object or folder.")
-    if code == "NO_SUCH_BUCKET":
-        return LoadError(f"there is no bucket {bucket!r}.", hint=f"Check the address, and {endpoint}.")
-    if code in _BAD_KEY:
-        return LoadError(f"the store does not take the key ({code}).", hint=f"Check {keys}.")
-    if code == "ACCESS_DENIED" or number in {401, 403}:
-        return LoadError("access denied.", hint=f"{remote.NEEDS[kind]} Check {keys}.")
-    if code in _BUSY or number == 429 or number >= 500:
-        return LoadError(f"the store goes on answering {number or code}.", hint="Run it again later.")
-    if code == "NETWORK_CONNECTION" or "curl" in text or isinstance(error, TimeoutError):
-        return LoadError(
-            "the store cannot be reached, or does not answer in time.", hint=f"Check {endpoint} and the network."
-        )
-    return LoadError(f"it cannot be read: {remote.clean(text)[:300]}.")
+        return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=_MOST_SECONDS))
+    account = account or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")
+    if not account:
+        raise LoadError("there are no credentials for the store.", hint=f"Set {remote.KEYS['az']}.")
+    return fs.AzureFileSystem(account, account_key=os.environ.get("AZURE_STORAGE_ACCOUNT_KEY"))
