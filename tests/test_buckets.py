@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -225,3 +227,25 @@ def test_a_cluster_reads_and_writes_object_storage(bucket: Bucket, tmp_path: Pat
     for name in ("jsonl", "parquet"):
         ran("embed", "-d", db, "-t", name, *ray, "--records", f"{TOP}records/chunks.{name}")
         assert bucket.contents(db, name) == bucket.contents(db, "piped")
+
+
+def test_ctrl_c_does_not_wait_for_a_silent_store(bucket: Bucket, tmp_path: Path) -> None:
+    for number in range(20):
+        bucket.put(f"{number}.txt", f"text {number}".encode())
+    bucket.proxy.fault(Fault(hang=60, only=lambda method, path: method == "GET" and "?" not in path))
+    process = subprocess.Popen(
+        [RAGCLI, "load", TOP],
+        env=bucket.environment(TMPDIR=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    until = time.monotonic() + 30
+    while not bucket.proxy.faults and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    out, said = process.communicate(timeout=30)
+    assert (process.returncode, out, said) == (130, b"", b"")
+    assert time.monotonic() - began < 5
+    assert not list(tmp_path.glob("ragcli-*"))

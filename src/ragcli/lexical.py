@@ -24,7 +24,8 @@ TOKENIZER: dict[str, Any] = {
     "max_token_length": 200,  # the default of 40 drops SHA-256 sums and long part numbers without a word
 }
 
-_NUMERALS = re.compile("[〇零一二三四五六七八九十百千万亿]{2,}|(?<=第)[〇零一二三四五六七八九十百千]")
+_NUMERALS = re.compile("[〇零一二三四五六七八九十百千万亿]{2,}")
+_ORDINAL = re.compile("第([〇零一二三四五六七八九十百千])")
 _CODES = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]+(?:[-_/.][A-Za-z0-9]+)+", re.ASCII)
 _ENGLISH = re.compile(r"(?<![\w.'’-])([A-Za-z]+)(?:['’](?:s|d|m|t|re|ll|ve))?(?![\w.'’-]*\w)")
 _JOINTS = re.compile("[-_/.]")
@@ -38,9 +39,12 @@ def fold(text: str) -> str:
 
     NFKC, traditional characters as simplified ones, numerals set apart, joined forms of codes added.
     """
-    text = simplified(unicodedata.normalize("NFKC", text))
+    if not unicodedata.is_normalized("NFKC", text):
+        text = unicodedata.normalize("NFKC", text)
+    text = simplified(text)
     text = _ENDLESS.sub(r"\g<0> ", text)
     text = _NUMERALS.sub(r" \g<0> ", text)
+    text = _ORDINAL.sub(r"第 \1 ", text)
     joined = [
         _JOINTS.sub("", code)
         for code in (_CODES.findall(text) if _JOINED.search(text) else ())

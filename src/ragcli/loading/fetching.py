@@ -12,7 +12,6 @@ from pathlib import Path
 from ragcli.loading.buckets import fetch
 from ragcli.loading.discovery import Found
 
-AHEAD = 8  # that are brought at once
 MOST_BYTES = 256 << 20  # on disk, that are not read yet; a larger one has it for itself
 _LOOK = 0.2
 
@@ -25,13 +24,14 @@ class Fetching:
     Args:
         wanted: says by the first bytes of an object whether the rest is wanted.
         stopped: ends it.
+        ahead: how many are brought at once.
     """
 
-    def __init__(self, wanted: Callable[[Found, bytes], bool], stopped: threading.Event) -> None:
+    def __init__(self, wanted: Callable[[Found, bytes], bool], stopped: threading.Event, ahead: int) -> None:
         self._wanted = wanted
         self._stopped = stopped
-        self._folder = tempfile.TemporaryDirectory(prefix="ragcli-")
-        self._pool = ThreadPoolExecutor(AHEAD, "ragcli fetch")
+        self._folder = tempfile.TemporaryDirectory(prefix="ragcli-", ignore_cleanup_errors=True)
+        self._pool = ThreadPoolExecutor(ahead, "ragcli fetch")
         self._change = threading.Condition()
         self._held: dict[str, int] = {}
         self._number = 0
@@ -89,8 +89,7 @@ class Fetching:
             Path(str(path)).unlink()
 
     def close(self) -> None:
-        """End what is on its way, and remove all files."""
+        """Remove all files, and end what is on its way, without waiting for a store that is silent."""
         self._stopped.set()
-        self._pool.shutdown(cancel_futures=True)
-        with contextlib.suppress(OSError):
-            self._folder.cleanup()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._folder.cleanup()

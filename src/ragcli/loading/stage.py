@@ -304,7 +304,7 @@ class _Run:
                 from ragcli.loading.fetching import Fetching
 
                 if self.fetching is None:
-                    self.fetching = Fetching(self._wanted, self.stopped)
+                    self.fetching = Fetching(self._wanted, self.stopped, _OBJECTS)
                 if not self.fetching.room(one):
                     while waiting:  # those before it must be read to make room
                         yield self._come(waiting.popleft())
