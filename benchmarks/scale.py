@@ -11,9 +11,9 @@ latency of a single question on an open table (p50, p95) by vectors, by full tex
 Measured on 2 cores, nothing else running (scale.png is of this run; the plot of MB counts old versions, too):
 
     chunks    | written/s | upkeep, s | vector p50/p95 | text      | hybrid    | recall  | cold  | memory | 1,000 more
-    10,000    | 15,281    | 1.2       | 13.4/17.6 ms   | 6.4/8.1   | 25.8/32.1 | 1.0/1.0 | 1.1 s | 356 MB | .31 s
-    100,000   | 18,841    | 10.6      | 22.3/28.9 ms   | 10.9/12.9 | 41.1/46.3 | 1.0/1.0 | 1.0 s | 382 MB | .43 s
-    1,000,000 | 19,781    | 137       | 47.1/60.7 ms   | 25.0/32.8 | 78.9/93.6 | 1.0/1.0 | 1.3 s | 615 MB | .89 s
+    10,000    | 19,389    | 1.2       | 13.5/18.1 ms   | 6.7/8.4   | 30.1/36.8 | 1.0/1.0 | .8 s  | 353 MB | .39 s
+    100,000   | 23,784    | 11.4      | 20.0/23.6 ms   | 8.9/11.2  | 33.2/38.4 | 1.0/1.0 | .6 s  | 378 MB | .36 s
+    1,000,000 | 23,724    | 132       | 36.2/47.1 ms   | 21.8/27.9 | 74.6/92.2 | 1.0/1.0 | 1.1 s | 618 MB | .88 s
 
 What grew faster than it must was writing: 2,300 a second at a million (other work beside it), because each batch was
 compared with all rows that had come since the index of the ids was made; now that index is brought up to date every

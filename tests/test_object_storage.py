@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -104,6 +105,41 @@ def test_eval_check_and_new_files_work(store: Store, kb: Path, tmp_path: Path) -
     again = subprocess.run(["bash", "-c", pipe], cwd=ROOT, env=store.environment(), capture_output=True)
     assert b"0 written, 7 unchanged, 0 removed" in again.stderr
     assert store.contents(store.db) == before
+
+
+@pytest.mark.slow
+def test_tables_are_kept_as_on_disk(store: Store, tmp_path: Path) -> None:
+    """index, and each action of ``table``: what is written to the store, comes back from it, goes back in time."""
+
+    def done(*args: str | Path) -> list[dict]:
+        ended = store.run(*args, cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr.decode()
+        return lines(ended.stdout)
+
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    at = ("-d", "s3://docs/kept")
+    done("index", "examples", *at, "-t", "kb")
+    (one,) = done("table", "info", *at, "kb")
+    assert one["rows"] == 7 and one["indexes"][0]["unindexed"] == 0 and one["bytes"] > 1000
+    before = store.contents("s3://docs/kept")
+    done("table", "tag", *at, "kb", "good")
+    done("table", "delete", *at, "kb", "--where", "format = 'markdown'")
+    assert done("table", "info", *at, "kb")[0]["rows"] < 7
+    done("table", "restore", *at, "kb", "good")
+    assert store.contents("s3://docs/kept") == before
+    done("table", "optimize", *at, "kb", "--keep-versions", "1")
+    assert {"good"} <= {tag for version in done("table", "versions", *at, "kb") for tag in version["tags"]}
+    done("table", "export", *at, "kb", "-o", "kb.parquet")
+    done("table", "import", *at, "twin", "kb.parquet")
+    done("table", "copy", *at, "kb", "--to", "here")
+    done("table", "copy", "-d", "here", "kb", "--to", "s3://docs/kept", "--as", "back")
+    for name in ("twin", "back"):
+        assert store.contents("s3://docs/kept", name) == before
+    assert {one["name"] for one in done("table", "list", *at)} == {"back", "kb", "twin"}
+    (tmp_path / "examples" / "README.md").unlink()
+    done("index", "examples", *at, "-t", "kb", "--prune")
+    hits = done("query", *at, "-t", "kb", "-k", "9", QUESTION)[0]["hits"]
+    assert hits and not [hit for hit in hits if "README" in hit["source"]]
 
 
 def test_a_file_address_is_a_folder(kb: Path) -> None:
