@@ -79,13 +79,17 @@ def test_documents_are_those_of_the_same_files_on_disk(bucket: Bucket, tmp_path:
     (folder / "drafts").mkdir()
     (folder / "drafts" / "one.txt").write_text("a draft")
     bucket.put_folder(folder)
+    for name in ("a/x.txt", "a-b/y.txt", "a.txt", "A.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(f"named {name}")
+    bucket.put_folder(folder)
     bucket.put("folder/", b"")  # as consoles make one
     for options in ([], ["--exclude", "drafts/", "--hidden"], ["--include", "*.txt"], ["--jobs", "0"]):
         here = loaded(bucket, "files", *options, cwd=tmp_path)
         there = loaded(bucket, TOP, *options)
         assert without_place(there, TOP) == without_place(here, "files/"), options
         assert len(here) >= 2
-    one = loaded(bucket, f"{TOP}drafts/one.txt", f"{TOP}drafts", "s3://docs/库/rows.jsonl")
+    one = loaded(bucket, f"{TOP}drafts/one.txt", f"{TOP}drafts//", "s3://docs/库/rows.jsonl", f"{TOP}drafts/one.txt")
     assert [(each["source"], each["text"]) for each in one] == [
         (f"{TOP}drafts/one.txt", "a draft"),
         *((f"{TOP}rows.jsonl#{number + 1}", f"row {number}") for number in range(3)),
@@ -96,10 +100,12 @@ def test_a_bucket_is_kept_in_a_table(bucket: Bucket, tmp_path: Path) -> None:
     """What is new or changed is fetched, nothing else; what is gone is removed; the table is on object storage, too."""
     for number in range(4):
         bucket.put(f"{number}.txt", f"第{number}条：保修期为{number + 1}年。".encode())
+    bucket.put("0.txt/more.txt", "第零条的附件。".encode())  # a folder may have an object's name
     bucket.put("rows.jsonl", jsonl(*({"text": f"row {number}"} for number in range(3))))
     index = ("index", TOP, "-d", "s3://docs/tables", "-t", "kb", "--prune", "--report", tmp_path / "r.json")
 
     def indexed() -> tuple[dict, list[str]]:
+        time.sleep(3)  # what changed just now may change again without another time
         bucket.proxy.fault(None)
         done = bucket.run(*index)
         assert done.returncode == 0, done.stderr.decode()
@@ -107,9 +113,11 @@ def test_a_bucket_is_kept_in_a_table(bucket: Bucket, tmp_path: Path) -> None:
         return json.loads((tmp_path / "r.json").read_bytes())["stages"], asked
 
     stages, asked = indexed()
-    assert stages[0]["counts"]["files_loaded"] == 5 and len(asked) == 5
+    assert stages[0]["counts"]["files_loaded"] == 6 and len(asked) == 6
     stages, asked = indexed()
-    assert stages[0]["counts"]["files_unchanged"] == 5 and not asked
+    assert stages[0]["counts"]["files_unchanged"] == 6 and not asked
+    done = bucket.run("index", f"{TOP}0.txt", "-d", "s3://docs/tables", "-t", "kb", "--prune")
+    assert done.returncode == 0 and b"6 chunks" not in done.stderr and b"8 chunks" in done.stderr, done.stderr
     bucket.put("1.txt", "第1条：保修期为九年。".encode())
     bucket.put("rows.jsonl", jsonl({"text": "row 0"}, {"text": "row two"}))
     bucket.delete("2.txt")
@@ -117,15 +125,15 @@ def test_a_bucket_is_kept_in_a_table(bucket: Bucket, tmp_path: Path) -> None:
     assert sorted(asked) == ["/docs/库/1.txt", "/docs/库/rows.jsonl"]
     assert stages[2]["counts"]["chunks_written"] == 2 and stages[2]["counts"]["chunks_pruned"] == 2
     found = lines(bucket.run("query", "-d", "s3://docs/tables", "-t", "kb", "-k", "9", "保修期").stdout)[0]["hits"]
-    sources = {f"{TOP}{name}" for name in ("0.txt", "1.txt", "3.txt", "rows.jsonl#1", "rows.jsonl#2")}
+    sources = {f"{TOP}{name}" for name in ("0.txt", "0.txt/more.txt", "1.txt", "3.txt", "rows.jsonl#1", "rows.jsonl#2")}
     assert {hit["source"] for hit in found} == sources
     # A folder that is not there is no reason to remove what the table has of it.
-    for number in (0, 1, 3):
-        bucket.delete(f"{number}.txt")
+    for name in ("0.txt", "0.txt/more.txt", "1.txt", "3.txt"):
+        bucket.delete(name)
     bucket.delete("rows.jsonl")
     done = bucket.run(*index)
     assert done.returncode == 2 and b"so nothing was removed" in done.stderr, done.stderr.decode()
-    assert len(bucket.contents("s3://docs/tables")) == 5
+    assert len(bucket.contents("s3://docs/tables")) == 6
 
 
 def test_large_objects_that_are_no_documents_are_not_fetched(bucket: Bucket) -> None:
@@ -174,6 +182,8 @@ def test_what_is_refused_is_a_sentence(bucket: Bucket) -> None:
     denied = Fault(status=403, code="AccessDenied")
     text = said(TOP, fault=denied)
     assert "access denied. The key needs s3:ListBucket" in text and "AWS_ACCESS_KEY_ID" in text
+    text = said(f"s3://AKIATEST:{SECRET}@docs/x")
+    assert "s3://docs/x: keys do not belong in an address." in text
     one = Fault(status=403, code="AccessDenied", only=lambda method, path: path.endswith("a.txt"))
     text = said(TOP, code=3, fault=one)  # the rest goes on
     assert f"failed: {TOP}a.txt: access denied." in text

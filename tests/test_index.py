@@ -192,6 +192,35 @@ def test_a_file_whose_last_chunk_stays_is_not_read_again(tmp_path):
     assert rows(tmp_path / ".ragcli") == rows(tmp_path / "fresh")
 
 
+def test_fields_called_file_are_the_users(tmp_path):
+    """What stands beside a file's state in a table, and looks like it, is left alone."""
+    given = [
+        {"origin": {"file": "b.pdf"}},
+        {"file": {"path": "r.pdf", "page": 3}},
+        {"file": {"path": "r.pdf", "page": 4}},
+    ]
+    made = [
+        {
+            "type": "chunk",
+            "id": f"c{n}",
+            "document_id": f"d{n}",
+            "source": f"s{n}",
+            "text": "x",
+            "start": 0,
+            "end": 1,
+            **one,
+        }
+        for n, one in enumerate(given)
+    ]
+    write_docs(tmp_path / "docs", 1)
+    for stdin in (jsonl(*made[:1]), jsonl(*made)):
+        assert run("embed", "-t", "kb", cwd=tmp_path, stdin=stdin).returncode == 0
+        assert run("index", "docs", "-t", "kb", "--prune", cwd=tmp_path).returncode == 0
+        (tmp_path / "docs" / "000.txt").write_text("It reads otherwise now.")
+    held = {row["id"]: json.loads(row["extra"]) for row in rows(tmp_path / ".ragcli") if row["id"].startswith("c")}
+    assert held == {f"c{n}": one for n, one in enumerate(given)}
+
+
 def test_changed_replaced_removed_and_pruned(tmp_path):
     write_docs(tmp_path / "docs", 4)
     assert run("index", "docs", "-t", "kb", cwd=tmp_path).returncode == 0

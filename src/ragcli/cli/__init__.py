@@ -21,11 +21,10 @@ def main() -> NoReturn:
         starting.enter_context(leaving_at_once())
         hear_always()
         from ragcli.cli.run import run
-        from ragcli.errors import INTERRUPTED
 
         os.environ.setdefault("LANCE_LOG", "error")  # it warns of what is none of a user's business
         code = run(sys.argv[1:], ready=starting.close)
-    if code == INTERRUPTED or not (_at_work() or sys.getprofile() or sys.gettrace()):
+    if code or not (_at_work() or sys.getprofile() or sys.gettrace()):
         _leave(code)
     sys.exit(code)
 
@@ -40,6 +39,9 @@ def _leave(code: int) -> NoReturn:
 
     And a thread that still loads a model would be torn from its library, which aborts the process.
     """
+    files = sys.modules.get("pyarrow.fs")
+    if files is not None:  # it would wait for a store that is silent
+        atexit.unregister(getattr(files, "ensure_s3_finalized", print))
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -153,7 +153,7 @@ def load(
         else:
             documents = how.documents(paths(inputs, null), new_to=known, outputs=outputs, report=counts)
         delivered = 0
-        with output() as out:
+        with closing(cast("Any", documents)), output() as out:
             if people:
                 from ragcli.cli.display_documents import show_documents
 

@@ -181,8 +181,13 @@ class Keeper:
             out.append(code)
         return bytes(out)
 
-    def finish(self, report: Report) -> None:
-        """Remove what was replaced, and count it; call it when all rows are in the table."""
+    def finish(self, report: Report, lost: list[str] | None = None) -> None:
+        """Remove what was replaced, and count it; call it when all rows are in the table.
+
+        Args:
+            report: where it is counted.
+            lost: files that did not come in whole: nothing of them is removed, and the next run reads them again.
+        """
         for task, (source, document) in self._open.items():
             if self._heads.get(task + 1) != (source, document):
                 self._arrived.note(source, document, False)
@@ -190,9 +195,11 @@ class Keeper:
             report.lose("warning", source, CUT)
         if self._table is not None and self._known is not None:
             self._table.refresh()
-            if removed := remove_stale(self._table, self._known, self._arrived):
+            for name in lost or ():
+                self._states.forget(name)
+            if removed := remove_stale(self._table, self._known, self._arrived, lost or ()):
                 report.count("chunks_replaced", removed)
-            if len(self._known):
+            if len(self._known) or lost:
                 self._states.renew(self._table)
 
     def prune(self, roots: list[str], report: Report) -> list[str]:

@@ -105,8 +105,7 @@ def index(
                     raise done.failure.error()
         finally:
             writer.flush()  # what has been embedded is kept, whatever ends the run
-        run.name_lost(tasks, ledger)
-        writer.finish()
+        writer.finish(run.name_lost(tasks, ledger))
         gone: list[str] = []
         if prune:
             gone, pruned = answer_of(keeper.prune.remote(list(prune)))
@@ -231,15 +230,19 @@ class _Run:
                 where = {key: value for key, value in loss.items() if key not in ("kind", "source", "reason")}
                 report.lose(loss["kind"], loss["source"], loss["reason"], **where)
 
-    def name_lost(self, tasks: Sequence[Task], ledger: Ledger) -> None:
-        """Say which tasks did not come in whole."""
+    def name_lost(self, tasks: Sequence[Task], ledger: Ledger) -> list[str]:
+        """Say which tasks did not come in whole; return their files."""
+        lost: list[str] = []
         for number in ledger.open():
             task = tasks[number]
+            if isinstance(task, Files):
+                lost += [getattr(one, "name", str(one)) for one in task.files]
             first = task.files[0] if isinstance(task, Files) else None
             source = getattr(first, "name", first) or getattr(task, "uri", "") or getattr(task, "name", "")
             more = f" and the {len(task.files) - 1} files after it" if isinstance(task, Files) else ""
             reason = f"it changed while it was read{more}, or was not read to its end; run it again"
             self._reports["load" if isinstance(task, Files) else "embed"].lose("failed", str(source), reason)
+        return lost
 
     def close(self, keeper: Any) -> None:
         """End the keeper."""
@@ -298,8 +301,12 @@ class _Commits:
             self._committer = Committer(Table.open(*self._place), state[1])
         return self._committer
 
-    def finish(self) -> None:
-        """Commit the rest, remove what was replaced, and bring the indexes up to date."""
+    def finish(self, lost: list[str]) -> None:
+        """Commit the rest, remove what was replaced, and bring the indexes up to date.
+
+        Args:
+            lost: see `Keeper.finish`.
+        """
         from ragcli.indexing import maintain
         from ragcli.store import Table
 
@@ -307,7 +314,7 @@ class _Commits:
         for key in sorted(self._late):  # one after the other: the last content of an id stays
             self._open().put([self._late[key]])
             self._count(len(self._late[key].ids))
-        counts, losses = answer_of(self._keeper.finish.remote())
+        counts, losses = answer_of(self._keeper.finish.remote(lost))
         for name, n in counts.items():
             self._report.count(name, n)
         for loss in losses:

@@ -62,10 +62,10 @@ class KeeperActor:
         """See `Keeper.state`."""
         return _guarded(self._keeper.state)
 
-    def finish(self) -> Any:
+    def finish(self, lost: list[str]) -> Any:
         """Return what `Keeper.finish` counted and lost."""
         report = Report("embed")
-        failed = _guarded(self._keeper.finish, report)
+        failed = _guarded(self._keeper.finish, report, lost)
         return failed or (dict(report.counts), report.losses)
 
     def prune(self, roots: list[str]) -> Any:

@@ -11,6 +11,7 @@ from ragcli.jsonl import loads, records
 from ragcli.loading import buckets
 from ragcli.loading.buckets import is_address
 from ragcli.records import Chunk, Document, Json, Record, Vector
+from ragcli.store.remote import clean
 
 if TYPE_CHECKING:
     from ragcli.engines.work import Lines, Part
@@ -40,7 +41,7 @@ def file_system(uri: str) -> tuple[Any, str]:
             raise InputError(f"there is no file {uri}.")
     except (OSError, ValueError, LoadError, ArrowException) as error:
         if isinstance(error, LoadError):
-            raise InputError(f"{uri}: {error.message}", hint=error.hint) from error
+            raise InputError(f"{clean(uri)}: {error.message}", hint=error.hint) from error
         if is_address(uri):
             said = buckets.failure(error, uri)
             raise InputError(f"{uri}: {said.message}", hint=said.hint) from error

@@ -11,6 +11,7 @@ from ragcli.indexing.arrivals import Arrived
 from ragcli.loading.buckets import entries, is_address
 from ragcli.store import Table, lance_errors
 from ragcli.store.changing import delete_all
+from ragcli.store.remote import clean
 
 
 def prune(table: Table, roots: Sequence[str], arrived: Arrived | None = None) -> list[str]:
@@ -85,17 +86,19 @@ class _Bucket:
 
     def __init__(self, root: str) -> None:
         try:
-            held, _ = entries(root)
+            held, self._itself = entries(root)
         except LoadError as error:
             raise UsageError(
-                f"--prune {root!r}: {error.message.removesuffix('.')}, so nothing was removed.", hint=error.hint
+                f"--prune {clean(root)!r}: {error.message.removesuffix('.')}, so nothing was removed.", hint=error.hint
             ) from error
         self._root = root.rstrip("/")
         self._sizes = {one.address: one.size for one in held}
 
     def is_under(self, source: str) -> bool:
         """Whether a source is the root, a row of it, or below it."""
-        return source.startswith((f"{self._root}/", f"{self._root}#")) or source == self._root
+        if self._itself:
+            return source == self._root or source.startswith(f"{self._root}#")
+        return source.startswith(f"{self._root}/")
 
     def content(self, address: str) -> bool | None:
         """Whether an object holds anything; None where there is none."""

@@ -33,9 +33,13 @@ class States:
 
     def note(self, chunk: Chunk) -> None:
         """Note a chunk, where it ends a file."""
-        state = chunk.extra.get(FILE_STATE)
-        if isinstance(state, dict):
-            self.ends[str(state.get("path"))] = (chunk.id, orjson.dumps(chunk.extra).decode())
+        path = _path(chunk.extra.get(FILE_STATE))
+        if path is not None:
+            self.ends[path] = (chunk.id, orjson.dumps(chunk.extra).decode())
+
+    def forget(self, path: str) -> None:
+        """Note that a file did not come in whole: the table is to have no state of it."""
+        self.ends[path] = ("", "")
 
     def renew(self, table: Table) -> int:
         """Make the table say of the files what was noted; vectors stay. Return how many rows said something else.
@@ -61,6 +65,7 @@ class States:
     def _wanted(self, table: Table) -> dict[str, str | None]:
         """Return by id what rows should have as ``extra`` and do not."""
         wanted: dict[str, str | None] = dict(self.ends.values())
+        wanted.pop("", None)
         mark = f'"{FILE_STATE}":'
         found = table.dataset.to_batches(columns=["id", "extra"], filter="extra IS NOT NULL", batch_size=65_536)
         for batch in found:
@@ -68,15 +73,21 @@ class States:
                 if mark not in extra:
                     continue
                 values = orjson.loads(extra)
-                state = values.pop(FILE_STATE)
-                end = self.ends.get(str(state.get("path"))) if isinstance(state, dict) else None
+                end = self.ends.get(_path(values.pop(FILE_STATE, None)) or "")
                 if end is None:
                     continue
                 if name != end[0]:
                     wanted[name] = orjson.dumps(values).decode() if values else None
                 elif extra == end[1]:
-                    del wanted[name]
+                    wanted.pop(name, None)
         return wanted
+
+
+def _path(state: object) -> str | None:
+    """Return the path in a file's state; None where it is none, as a field of the user's may have this name."""
+    if not isinstance(state, dict) or not {"path", "size", "mtime", "how"} <= state.keys():
+        return None
+    return state["path"] if isinstance(state["path"], str) else None
 
 
 def _renew(table: Table, condition: str, wanted: dict[str, str | None]) -> int:

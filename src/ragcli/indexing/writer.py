@@ -9,7 +9,7 @@ writers at once lose nothing and double nothing (tests/test_table_cli.py).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -190,8 +190,14 @@ def rows_of(vectors: Sequence[Vector], schema: pa.Schema, digests: dict[str, str
     return pa.table({name: pa.array(columns[name], schema.field(name).type) for name in schema.names}, schema=schema)
 
 
-def remove_stale(table: Table, known: Known, arrived: Arrived) -> int:
+def remove_stale(table: Table, known: Known, arrived: Arrived, spare: Collection[str] = ()) -> int:
     """Remove what the sources that came in to their end had before and have no more; return how many rows.
+
+    Args:
+        table: the table.
+        known: what it held when the run began.
+        arrived: what came in.
+        spare: files of which nothing is removed.
 
     Raises:
         TableError: the table cannot be read or written.
@@ -201,9 +207,11 @@ def remove_stale(table: Table, known: Known, arrived: Arrived) -> int:
         return 0
     gone: list[str] = []
     with lance_errors(f"cannot read the table {table.name!r}"):
-        for batch in table.dataset.to_batches(columns=["id", "digest"], batch_size=65_536):
-            for name, made in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                if (hash(name), hash(made or "")) in stale:
+        for batch in table.dataset.to_batches(columns=["id", "digest", "source"], batch_size=65_536):
+            for name, made, source in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                if (hash(name), hash(made or "")) in stale and not any(
+                    source == file or source.startswith(f"{file}#") for file in spare
+                ):
                     gone.append(name)
     return delete_all(table, "id", gone)
 

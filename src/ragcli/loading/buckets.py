@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ragcli.errors import LoadError, TableError
 from ragcli.store import remote
+
+T = TypeVar("T")
 
 SCHEMES = ("s3", "gs", "az", "abfs", "abfss")
 _ADDRESS = re.compile(rf"(?:{'|'.join(SCHEMES)})://", re.I)
@@ -25,6 +29,8 @@ _BLOCK = 8 << 20  # bytes of one request, which is tried again by itself
 _TRIES = 6
 _CONNECT_SECONDS = 5.0
 _REQUEST_SECONDS = 30.0
+_SETTLED = 3_000_000_000  # nanoseconds; times on S3 have whole seconds
+_LOOK = 0.2
 _MOST_SECONDS = 60.0  # that Google's client goes on trying
 _BUSY = {"SLOW_DOWN", "INTERNAL_FAILURE", "SERVICE_UNAVAILABLE", "THROTTLING", "REQUEST_LIMIT_EXCEEDED"}
 _BAD_KEY = {
@@ -41,7 +47,7 @@ class Entry:
         address: its whole address.
         below: its name below the address that was asked; of an object that was itself asked for, its last part.
         size: bytes.
-        modified: nanoseconds since 1970.
+        modified: nanoseconds since 1970; 0 where it changed just now, or the store does not say.
     """
 
     address: str
@@ -65,7 +71,9 @@ def unknown(given: object) -> str | None:
 
 
 def entries(address: str) -> tuple[list[Entry], bool]:
-    """Return the objects at or below an address, in the order of their names' bytes, and whether it is itself one.
+    """Return the objects at or below an address, in the order of a folder's files, and whether it is itself one.
+
+    One that has a slash at its end is a folder.
 
     Raises:
         LoadError: there is nothing, or no way to it.
@@ -74,23 +82,51 @@ def entries(address: str) -> tuple[list[Entry], bool]:
 
     try:
         system, path, found = remote.answered(address, lambda: _first(address))
-        if found.type is fs.FileType.File:
-            return [Entry(address, path.rpartition("/")[2], found.size, found.mtime_ns or 0)], True
+        began = time.time_ns()
+        if found.type is fs.FileType.File and not address.endswith("/"):
+            return [Entry(address, path.rpartition("/")[2], found.size, _modified(found, began))], True
         if found.type is fs.FileType.NotFound:
             raise LoadError("no such object or folder.")
-        listed = system.get_file_info(fs.FileSelector(path, recursive=True))
+        listed = _apart(lambda: system.get_file_info(fs.FileSelector(path, recursive=True)))
     except TableError as error:  # it is silent
         raise LoadError(error.message, hint=error.hint) from error
     except (OSError, ValueError, NotImplementedError, ImportError, ArrowException) as error:
         raise failure(error, address) from error
-    top = address if address.endswith("/") else f"{address}/"
-    under = len(path.rstrip("/")) + 1
+    top, under = f"{address.rstrip('/')}/", len(path) + 1
     made = [
-        Entry(top + one.path[under:], one.path[under:], one.size, one.mtime_ns or 0)
+        Entry(top + one.path[under:], one.path[under:], one.size, _modified(one, began))
         for one in listed
         if one.type is fs.FileType.File
     ]
-    return sorted(made, key=lambda one: one.below.encode()), False
+    if not made and found.type is fs.FileType.File:
+        raise LoadError("no such folder; without the slash at its end it is an object.")
+    return sorted(made, key=lambda one: [part.encode() for part in one.below.split("/")]), False
+
+
+def _modified(info: Any, now: int) -> int:
+    """Return when an object changed; 0 where it may change again within what the store tells apart."""
+    time_ns = info.mtime_ns or 0
+    return 0 if now - time_ns < _SETTLED else time_ns
+
+
+def _apart(act: Callable[[], T]) -> T:
+    """Do what takes long in a thread: the one that asks still hears a Ctrl-C."""
+    made: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            made.append(act())
+        except BaseException as error:  # noqa: BLE001  raised where it was asked
+            failed.append(error)
+
+    asking = threading.Thread(target=run, daemon=True)
+    asking.start()
+    while asking.is_alive():
+        asking.join(_LOOK)
+    if failed:
+        raise failed[0]
+    return made[0]
 
 
 def _first(address: str) -> tuple[Any, str, Any]:
@@ -140,6 +176,8 @@ def file_system(address: str) -> tuple[Any, str]:
     head, path = _parts(address)
     if not path:
         raise LoadError("it names no bucket.")
+    if "@" in path.partition("/")[0]:
+        raise LoadError("keys do not belong in an address.", hint=f"Set {remote.KEYS[remote.kind_of(address)]}.")
     return _system(head, path.partition("/")[0]), path
 
 

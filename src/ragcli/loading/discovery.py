@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 from ragcli.errors import LoadError, UsageError
 from ragcli.loading.buckets import entries, is_address, unknown
 from ragcli.report import Report
+from ragcli.store.remote import clean
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -120,7 +121,7 @@ class Discovery:
         path = os.fspath(given)
         name = Path(path).as_posix()
         if (why := unknown(given)) is not None and not os.path.exists(path):  # noqa: PTH110
-            yield Found(path, path, True, lost=("failed", why))
+            yield Found(clean(path), path, True, lost=("failed", why))
             return
         try:
             status = os.stat(path)  # noqa: PTH116
@@ -141,7 +142,7 @@ class Discovery:
         try:
             held, itself = entries(address)
         except LoadError as error:
-            yield Found(address, address, True, lost=("failed", _said(error)))
+            yield Found(clean(address), address, True, lost=("failed", _said(error)))
             return
         for one in held:
             hidden = any(part.startswith(".") for part in one.below.split("/")) and not self._hidden
@@ -151,8 +152,8 @@ class Discovery:
                 else:
                     self._report.count("ignored")
                 continue
-            first = self._files.setdefault(one.address, one.address)
-            lost = None if first is one.address else ("skipped", f"the same file as {first}")
+            lost = ("skipped", f"the same file as {one.address}") if one.address in self._files else None
+            self._files[one.address] = one.address
             yield Found(one.address, one.address, itself, lost=lost, status=(one.size, one.modified))
 
     def _inside(self, path: str) -> bool:

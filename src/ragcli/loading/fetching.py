@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import re
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable
@@ -52,12 +53,15 @@ class Fetching:
         """Begin to bring an object, for which there is room; return where it will be, and what to wait for."""
         assert found.status is not None
         self._number += 1
-        path = Path(self._folder.name, str(self._number))
+        # A reader that was brought in may go by the name.
+        name = re.sub(r"[^\w.-]", "_", found.name.rpartition("/")[2])[-80:]
+        path = Path(self._folder.name, str(self._number), name or "object")
         with self._change:
             self._held[str(path)] = found.status[0]
         return path, self._pool.submit(self._fetch, found, path)
 
     def _fetch(self, found: Found, path: Path) -> None:
+        path.parent.mkdir()
         first = True
 
         def wanted(block: bytes) -> bool:
@@ -85,8 +89,7 @@ class Fetching:
             if self._held.pop(str(path), None) is None:
                 return
             self._change.notify_all()
-        with contextlib.suppress(OSError):
-            Path(str(path)).unlink()
+        shutil.rmtree(Path(str(path)).parent, ignore_errors=True)
 
     def close(self) -> None:
         """Remove all files, and end what is on its way, without waiting for a store that is silent."""

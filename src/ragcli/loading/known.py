@@ -73,7 +73,7 @@ class Known:
         if was is None or was.get("how") != how(options):
             return False
         if found.status is not None:  # an object; to have its hash it would have to be brought here
-            return (was.get("size"), was.get("mtime")) == found.status
+            return found.status[1] > 0 and (was.get("size"), was.get("mtime")) == found.status
         return same_content(found.path, was)
 
 

@@ -116,12 +116,18 @@ def _documents(source: Source, found: Iterable[Any], place: str) -> Iterator[Doc
             source.lose(f"document {number} is empty", kind="skipped")
             continue
         metadata = plain(getattr(one, "metadata", None) or {})
+        if source.status is not None:  # an object: where it lay for a while is no fact about it
+            metadata = {key: _placed(value, source) for key, value in metadata.items()}
         title = next((metadata[key] for key in _TITLES if isinstance(metadata.get(key), str)), None)
         page = _page(metadata)
         spans = [{"start": 0, "end": len(text), "page": page}] if page is not None else []
         yield source.document(text, format="reader", title=title, spans=spans, part=str(number),
                               metadata={**metadata, "reader": place})  # fmt: skip
         source.beat()
+
+
+def _placed(value: Any, source: Source) -> Any:
+    return source.name if isinstance(value, str) and value == str(source.path) else value
 
 
 def _page(metadata: Json) -> int | None:

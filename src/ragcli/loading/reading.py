@@ -113,6 +113,8 @@ def _state(source: Source) -> Json | None:
     if not source.options.mark:
         return None
     if source.status is not None:
+        if not source.status[1]:
+            return None
         return {"size": source.status[0], "mtime": source.status[1], "how": how(source.options)}
     if source.path is None:
         return None

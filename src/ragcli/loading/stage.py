@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Union, cast
 
 from ragcli.errors import LoadError, RagcliError, UsageError
+from ragcli.loading.buckets import is_address
 from ragcli.loading.discovery import Discovery, Found
 from ragcli.loading.encodings import canonical
 from ragcli.loading.formats import Format, NotADocumentError, identify
@@ -123,7 +124,7 @@ def load(
         inputs = (inputs,)
     report = Report("load", _log) if report is None else report
     limits = limits or Limits()
-    if isinstance(inputs, Sequence) and not any(isinstance(one, (str, Path)) and os.path.isdir(one) for one in inputs):  # noqa: PTH112
+    if isinstance(inputs, Sequence) and not any(map(_is_folder, inputs)):
         # One file gets all threads of the OCR engine, not those of one process in many.
         limits = replace(limits, jobs=min(limits.jobs or _cores(), len(inputs) or 1) if limits.jobs != 0 else 0)
     discovery = Discovery(
@@ -140,6 +141,10 @@ def load(
         ocr=ocr, keep_headers=keep_headers, mark=new_to is not None,
     )  # fmt: skip
     return _Run(discovery, options, reader, new_to, limits, report, unwanted or threading.Event()).documents(inputs)
+
+
+def _is_folder(given: object) -> bool:
+    return is_address(given) or (isinstance(given, (str, Path)) and os.path.isdir(given))  # noqa: PTH112
 
 
 def _log(loss: Json) -> None:
@@ -294,10 +299,10 @@ class _Run:
 
     def _files(self, found: Iterable[Found]) -> Iterator[_Lost | _Here | Ticket]:
         """Yield files in their order; objects are on their way while those before them are read."""
-        waiting: deque[_Lost | _Here | Ticket | _Coming] = deque()
+        waiting: deque[_Lost | Found | _Coming] = deque()
         for one in found:
             if one.lost or one.status is None:
-                waiting.append(_Lost(one.lost[0], one.name, one.lost[1]) if one.lost else self._file(one))
+                waiting.append(_Lost(one.lost[0], one.name, one.lost[1]) if one.lost else one)
             elif self.new_to is not None and self.new_to(one, self.options):
                 waiting.append(_Lost("skipped", one.name, _UNCHANGED))
             else:
@@ -315,8 +320,10 @@ class _Run:
         while waiting:
             yield self._come(waiting.popleft())
 
-    def _come(self, item: _Lost | _Here | Ticket | _Coming) -> _Lost | _Here | Ticket:
+    def _come(self, item: _Lost | Found | _Coming) -> _Lost | _Here | Ticket:
         """Return what was waited for, as it can be read."""
+        if isinstance(item, Found):  # not before: a file is read in its turn
+            return self._file(item)
         if not isinstance(item, _Coming):
             return item
         assert self.fetching is not None
@@ -340,9 +347,9 @@ class _Run:
     def _wanted(self, found: Found, start: bytes) -> bool:
         """Whether the rest of an object is wanted, by its first bytes."""
         assert found.status is not None
-        if self.reader is not None or found.status[0] <= len(start):
-            return True
         source = self._object(found, data=start)
+        if self.reader is not None or found.status[0] <= len(start):
+            return self._too_large(source, None) is None
         try:
             return self._too_large(source, identify(source)) is None
         except NotADocumentError:
