@@ -6,6 +6,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 DEMO := .demo
+# The tests start thousands of processes: compiled once, where Python is told not to write what it compiles.
 # Most of a test's time is a process that starts, and some of it is waiting: three files at a time keep two cores busy.
 TESTS := -m pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder
 
@@ -32,6 +33,7 @@ demo: $(VENV)/.installed
 	$(BIN)/ragcli ask -d $(DEMO) -t kb "How many days of paid leave do employees get?" --format table
 
 test: $(VENV)/.dev
+	$(BIN)/python -m compileall -q src
 	$(BIN)/python $(TESTS)
 
 test-torch: $(VENV)/.torch
@@ -45,6 +47,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m compileall -q src
 	$(BIN)/python $(TESTS)
 
 clean:

@@ -32,13 +32,8 @@ import sys
 seen = []
 sys.addaudithook(lambda name, args: seen.append((name, str(args))) if name in
     ("socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.gethostbyname") else None)
-from ragcli.cli import main
-sys.argv[0] = "ragcli"
-code = 0
-try:
-    code = main()
-except SystemExit as error:
-    code = error.code
+from ragcli.cli.run import run
+code = run(sys.argv[1:])
 print("SEEN", seen, file=sys.stderr)
 sys.exit(code)
 """
